@@ -1,0 +1,122 @@
+//! The nouns that are numbers, each as its own type so that a term is never taken for an index.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+macro_rules! number {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(
+            Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+        )]
+        #[serde(transparent)]
+        pub struct $name(pub u64);
+
+        impl $name {
+            /// The number after this one. Saturates, so that a number from outside cannot overflow.
+            pub fn next(self) -> Self {
+                Self(self.0.saturating_add(1))
+            }
+
+            /// The number before this one; zero stays zero.
+            pub fn prev(self) -> Self {
+                Self(self.0.saturating_sub(1))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+number! {
+    /// A server of the cluster: its place, from 1, in the list the cluster was founded with.
+    NodeId
+}
+number! {
+    /// A period with at most one leader (§5.1). Zero is before the first election.
+    Term
+}
+number! {
+    /// A position in the log, from 1 (§5.3); zero is before the first entry. Also a key's revision.
+    Index
+}
+number! {
+    /// The number of one durable write of one node. Grows by one for each write since the node started.
+    WriteSeq
+}
+number! {
+    /// One broadcast of a leader. Followers echo it; a quorum of echoes shows that the leader still led
+    /// when the round began (thesis §6.4). Serves reads and CheckQuorum.
+    Round
+}
+number! {
+    /// One unbroken stream of AppendEntries from a leader to a follower. A reply that carries another
+    /// epoch is from before the stream was reset, and says nothing about today's log.
+    Epoch
+}
+number! {
+    /// The life of one data directory. A directory made anew gets a new one, so that a node that has
+    /// forgotten its votes cannot pass for the node that cast them.
+    Incarnation
+}
+number! {
+    /// The cluster, derived from its founding list of addresses. See [`ClusterId::of`].
+    ClusterId
+}
+number! {
+    /// A client session's random name. See [`crate::kv::session`].
+    ClientId
+}
+number! {
+    /// The number of a write within its session, growing by at least one from write to write.
+    Sequence
+}
+number! {
+    /// A driver's own name for a waiting client request; it comes back with the reply.
+    Ticket
+}
+
+impl Incarnation {
+    /// Not known: matches every incarnation.
+    pub const UNKNOWN: Self = Self(0);
+}
+
+impl ClusterId {
+    /// The id that every node started with the same list of addresses arrives at: FNV-1a, 64 bits, of
+    /// the addresses joined by commas.
+    pub fn of<S: AsRef<str>>(addresses: &[S]) -> Self {
+        let joined = addresses.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join(",");
+        Self(joined.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        }))
+    }
+}
+
+/// The identity of a log entry: equal ids mean equal entries and equal logs before them (§5.3, the Log
+/// Matching Property). Ordered as §5.4.1 compares logs: by term, then by index.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct EntryId {
+    /// The term of the leader that created the entry.
+    pub term: Term,
+    /// The entry's position in the log.
+    pub index: Index,
+}
+
+impl EntryId {
+    /// `term` and `index` as plain numbers, for tests and tables.
+    pub const fn new(term: u64, index: u64) -> Self {
+        Self { term: Term(term), index: Index(index) }
+    }
+}
+
+impl fmt::Display for EntryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@t{}", self.index, self.term)
+    }
+}

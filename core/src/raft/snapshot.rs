@@ -1,0 +1,150 @@
+//! Compaction, and InstallSnapshot for followers that need what was compacted away (§7).
+//!
+//! Consensus says which piece of which snapshot goes where; the bytes come from the one who knows the
+//! state.
+
+use crate::id::{EntryId, Epoch, Index, NodeId, Round};
+use crate::raft::event::Event;
+use crate::raft::message::{Body, Entry, SnapshotMeta};
+use crate::raft::progress::Mode;
+use crate::raft::{Raft, Role};
+use crate::time::Instant;
+use bytes::Bytes;
+
+/// A piece of the newest snapshot that a follower waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChunkWanted {
+    /// Who waits.
+    pub to: NodeId,
+    /// Which snapshot.
+    pub last: EntryId,
+    /// From which byte on.
+    pub offset: u64,
+}
+
+/// A leader's snapshot as far as it has arrived.
+#[derive(Clone, Debug)]
+pub(super) struct Incoming {
+    meta: SnapshotMeta,
+    data: Vec<u8>,
+}
+
+impl Raft {
+    /// The state up to `applied` is kept as a snapshot: describes it, and forgets the log up to there
+    /// but for the newest `log_keep_entries`. `None` if there is nothing to keep.
+    pub fn compact(&mut self, now: Instant, applied: Index) -> Option<SnapshotMeta> {
+        let before = self.begin(now);
+        if applied <= self.snapshot_last().index || applied > self.commit {
+            return None;
+        }
+        let Entry { term, time, .. } = self.log.entry(applied)?;
+        let in_force = self.configurations.iter().rfind(|(index, _)| *index <= applied)?;
+        let last = EntryId { term: *term, index: applied };
+        let meta = SnapshotMeta { last, time: *time, configuration: in_force.1.clone() };
+        self.snapshot = Some(meta.clone());
+        self.disk.snapshot_changed = true;
+        self.output.events.push(Event::SnapshotTaken { last });
+        let keep = self.config.limits.log_keep_entries;
+        self.log.compact(Index(applied.0.saturating_sub(keep)));
+        before.check(self);
+        Some(meta)
+    }
+
+    /// Whether some follower is being sent the newest snapshot.
+    pub fn is_sending_snapshot(&self) -> bool {
+        match &self.role {
+            Role::Leader(leader) => leader.followers.values().any(|p| p.is_in_snapshot()),
+            Role::Follower(_) | Role::Candidate(_) => false,
+        }
+    }
+
+    /// Sends the piece that a [`ChunkWanted`] asked for.
+    pub fn send_chunk(&mut self, wanted: ChunkWanted, data: Bytes, done: bool) {
+        let ChunkWanted { to, last, offset } = wanted;
+        let Role::Leader(leader) = &self.role else { return };
+        let Some(progress) = leader.followers.get(&to) else { return };
+        let Some(meta) = self.snapshot.clone().filter(|meta| meta.last == last) else { return };
+        let (epoch, round) = (progress.epoch, leader.reads.round());
+        self.send(to, Body::InstallSnapshot { epoch, round, meta, offset, data, done });
+    }
+
+    /// InstallSnapshot, receiver implementation (Figure 13).
+    #[expect(clippy::too_many_arguments, reason = "the arguments of the paper's call")]
+    pub(super) fn on_install_snapshot(
+        &mut self,
+        from: NodeId,
+        epoch: Epoch,
+        round: Round,
+        meta: SnapshotMeta,
+        offset: u64,
+        data: &[u8],
+        done: bool,
+    ) {
+        let last = meta.last;
+        if !self.follow(from, epoch, round, last.index) {
+            return;
+        }
+        if last.index <= self.commit || self.log.term_at(last.index) == Some(last.term) {
+            // The log has it all: the leader need not send more.
+            self.incoming = None;
+            return self.verify(last.index, true);
+        }
+        let incoming = match self.incoming.take().filter(|incoming| incoming.meta.last == last) {
+            Some(incoming) => self.incoming.insert(incoming),
+            None => self.incoming.insert(Incoming { meta, data: Vec::new() }),
+        };
+        let fits = incoming.data.len() + data.len() <= self.config.limits.snapshot_bytes_max;
+        if offset == incoming.data.len() as u64 && fits {
+            incoming.data.extend_from_slice(data);
+            if done {
+                // Answered as any entries are: once it is durable.
+                self.received = self.incoming.take().map(|whole| (whole.meta, whole.data));
+                return;
+            }
+        }
+        let next_offset = incoming.data.len() as u64;
+        self.send(from, Body::InstallSnapshotReply { epoch, round, last, next_offset });
+    }
+
+    /// A leader's snapshot that is complete: to be read, and then installed or rejected.
+    pub fn take_received(&mut self) -> Option<(SnapshotMeta, Vec<u8>)> {
+        self.received.take()
+    }
+
+    /// The snapshot was read: it takes the place of the log.
+    pub fn install(&mut self, now: Instant, meta: SnapshotMeta) {
+        let before = self.begin(now);
+        let last = meta.last;
+        self.log.reset(last, self.commit);
+        self.commit = last.index;
+        self.configurations = vec![(last.index, meta.configuration.clone())];
+        self.snapshot = Some(meta);
+        self.disk.snapshot_changed = true;
+        self.output.events.push(Event::SnapshotInstalled { last });
+        self.verify(last.index, false);
+        before.check(self);
+    }
+
+    /// The snapshot could not be read: as if it had not come.
+    pub fn reject(&mut self, meta: &SnapshotMeta) {
+        self.output.events.push(Event::SnapshotRejected { last: meta.last });
+    }
+
+    /// The follower wants to go on at `next_offset`.
+    pub(super) fn on_snapshot_reply(
+        &mut self,
+        from: NodeId,
+        epoch: Epoch,
+        round: Round,
+        snapshot: EntryId,
+        next_offset: u64,
+    ) {
+        let Some(progress) = self.heard_from(from, epoch, round) else { return };
+        if let Mode::Snapshot { last, offset, asked } = &mut progress.mode
+            && *last == snapshot
+        {
+            *offset = next_offset;
+            *asked = false;
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Requests that wait for their answer.
+
+use crate::id::{EntryId, Index, NodeId, Term, Ticket};
+use crate::kv::command::Read;
+use crate::raft::reads::{ConfirmedRead, ReadToken};
+use crate::time::Instant;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Where an answer goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// To a client of this node.
+    Client(Ticket),
+    /// To a node that passed a client's request on.
+    Peer { node: NodeId, ticket: Ticket },
+}
+
+/// A request that was passed on to the leader.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PassedOn {
+    pub(super) ticket: Ticket,
+    /// To whom, and in which term.
+    pub(super) leader: (NodeId, Term),
+    pub(super) is_write: bool,
+    pub(super) due: Instant,
+}
+
+/// A write that is applied, and whose copies are being counted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counting {
+    pub(super) origin: Origin,
+    pub(super) index: Index,
+    pub(super) revision: Index,
+    pub(super) existed: bool,
+    pub(super) due: Instant,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Waiting {
+    /// Writes in the log of this leader's term, by their place.
+    writes: BTreeMap<EntryId, (Origin, bool)>,
+    /// Reads that wait for a round, by their token.
+    reads: BTreeMap<ReadToken, (Origin, Read)>,
+    next_read: ReadToken,
+    /// Reads that wait for the state to be applied so far.
+    confirmed: VecDeque<ConfirmedRead>,
+    counting: Vec<Counting>,
+    /// By this node's own ticket; older ones first, and so due first.
+    passed_on: BTreeMap<Ticket, PassedOn>,
+    next_passed_on: Ticket,
+}
+
+impl Waiting {
+    pub(super) fn len(&self) -> usize {
+        self.writes.len() + self.reads.len() + self.counting.len() + self.passed_on.len()
+    }
+
+    /// When the next of them must be looked at.
+    pub(super) fn deadline(&self) -> Instant {
+        let counting = self.counting.iter().map(|counting| counting.due).min();
+        let passed_on = self.passed_on.values().next().map(|passed_on| passed_on.due);
+        counting.unwrap_or(Instant::MAX).min(passed_on.unwrap_or(Instant::MAX))
+    }
+
+    pub(super) fn write(&mut self, id: EntryId, origin: Origin, count_copies: bool) {
+        self.writes.insert(id, (origin, count_copies));
+    }
+
+    pub(super) fn take_write(&mut self, id: EntryId) -> Option<(Origin, bool)> {
+        self.writes.remove(&id)
+    }
+
+    pub(super) fn take_writes(&mut self) -> Vec<Origin> {
+        std::mem::take(&mut self.writes).into_values().map(|(origin, _)| origin).collect()
+    }
+
+    pub(super) fn read(&mut self, origin: Origin, read: Read) -> ReadToken {
+        self.next_read += 1;
+        self.reads.insert(self.next_read, (origin, read));
+        self.next_read
+    }
+
+    pub(super) fn confirm(&mut self, reads: Vec<ConfirmedRead>) {
+        self.confirmed.extend(reads);
+    }
+
+    /// Confirmed reads that the state, applied up to `applied`, can answer.
+    pub(super) fn take_confirmed(&mut self, applied: Index) -> Vec<(Origin, Read)> {
+        let mut ready = Vec::new();
+        while let Some(read) = self.confirmed.pop_front_if(|read| read.index <= applied) {
+            ready.extend(self.reads.remove(&read.token));
+        }
+        ready
+    }
+
+    pub(super) fn take_reads(&mut self) -> Vec<Origin> {
+        self.confirmed.clear();
+        std::mem::take(&mut self.reads).into_values().map(|(origin, _)| origin).collect()
+    }
+
+    pub(super) fn count(&mut self, counting: Counting) {
+        self.counting.push(counting);
+    }
+
+    pub(super) fn take_counting(&mut self) -> Vec<Counting> {
+        std::mem::take(&mut self.counting)
+    }
+
+    pub(super) fn pass_on(&mut self, passed_on: PassedOn) -> Ticket {
+        self.next_passed_on = self.next_passed_on.next();
+        self.passed_on.insert(self.next_passed_on, passed_on);
+        self.next_passed_on
+    }
+
+    pub(super) fn take_passed_on(&mut self, ticket: Ticket) -> Option<PassedOn> {
+        self.passed_on.remove(&ticket)
+    }
+
+    /// Requests passed on to a node that leads no more, or too long ago.
+    pub(super) fn take_lost(
+        &mut self,
+        leader: Option<(NodeId, Term)>,
+        now: Instant,
+    ) -> Vec<PassedOn> {
+        let oldest = self.passed_on.values().next();
+        if oldest.is_none_or(|oldest| oldest.due > now && Some(oldest.leader) == leader) {
+            return Vec::new();
+        }
+        let lost = |passed_on: &PassedOn| passed_on.due <= now || Some(passed_on.leader) != leader;
+        self.passed_on
+            .extract_if(.., |_, passed_on| lost(passed_on))
+            .map(|(_, lost)| lost)
+            .collect()
+    }
+}

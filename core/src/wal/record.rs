@@ -1,0 +1,94 @@
+//! One record: a write as bytes.
+
+use crate::id::Index;
+use crate::raft::HardState;
+use crate::raft::message::{Entry, SnapshotMeta};
+use serde::{Deserialize, Serialize};
+
+/// The version of the record format.
+pub(crate) const VERSION: u8 = 1;
+
+/// Bytes before a record's body.
+pub(crate) const HEADER_BYTES: usize = 32;
+
+/// Records start at multiples of this.
+pub(crate) const ALIGN: usize = 8;
+
+/// What a record says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Body {
+    pub(crate) hard_state: Option<HardState>,
+    pub(crate) snapshot: Option<SnapshotMeta>,
+    pub(crate) first: Index,
+    pub(crate) entries: Vec<Entry>,
+}
+
+/// A record read back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    /// Where it stands in the whole log, in bytes.
+    pub(crate) position: u64,
+    /// What was durable when it was written, as a position.
+    pub(crate) synced: u64,
+    /// The checksum of the record before.
+    pub(crate) link: u32,
+    /// Its own checksum.
+    pub(crate) crc: u32,
+    pub(crate) body: Body,
+    /// Bytes from its start to the start of the next.
+    pub(crate) bytes: usize,
+}
+
+/// Appends a record to `out` and returns its checksum.
+pub(crate) fn encode(body: &Body, position: u64, synced: u64, link: u32, out: &mut Vec<u8>) -> u32 {
+    let start = out.len();
+    out.extend_from_slice(&[0; HEADER_BYTES]);
+    *out = postcard::to_extend(body, std::mem::take(out)).expect("records always encode");
+    let length = u32::try_from(out.len() - start - HEADER_BYTES).expect("writes are below 4 GiB");
+    let header = &mut out[start..start + HEADER_BYTES];
+    header[0..4].copy_from_slice(&length.to_le_bytes());
+    header[8..16].copy_from_slice(&position.to_le_bytes());
+    header[16..24].copy_from_slice(&synced.to_le_bytes());
+    header[24..28].copy_from_slice(&link.to_le_bytes());
+    header[28] = VERSION;
+    let crc = checksum(&out[start..]);
+    out[start + 4..start + 8].copy_from_slice(&crc.to_le_bytes());
+    out.resize(start + (out.len() - start).next_multiple_of(ALIGN), 0);
+    crc
+}
+
+/// Reads the record at the start of `bytes`; `None` if there is none that belongs at `position`.
+pub(crate) fn decode(bytes: &[u8], position: u64) -> Option<Record> {
+    let header = bytes.get(..HEADER_BYTES)?;
+    let u32_at = |at: usize| u32::from_le_bytes(header[at..at + 4].try_into().expect("four bytes"));
+    let u64_at =
+        |at: usize| u64::from_le_bytes(header[at..at + 8].try_into().expect("eight bytes"));
+    // The cheap tests come first: a search for records tries every aligned offset.
+    if u64_at(8) != position || header[28] != VERSION {
+        return None;
+    }
+    let whole = bytes.get(..HEADER_BYTES.checked_add(u32_at(0) as usize)?)?;
+    if checksum(whole) != u32_at(4) {
+        return None;
+    }
+    let (body, rest) = postcard::take_from_bytes(&whole[HEADER_BYTES..]).ok()?;
+    if !rest.is_empty() {
+        return None;
+    }
+    Some(Record {
+        position,
+        synced: u64_at(16),
+        link: u32_at(24),
+        crc: u32_at(4),
+        body,
+        bytes: whole.len().next_multiple_of(ALIGN),
+    })
+}
+
+/// CRC-32 of a record, without the four bytes that hold it.
+fn checksum(record: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&record[..4]);
+    hasher.update(&record[8..]);
+    hasher.finalize()
+}

@@ -1,0 +1,216 @@
+//! From bytes back to what a node remembers.
+
+use crate::id::{EntryId, Index};
+use crate::raft::HardState;
+use crate::raft::message::{Entry, SnapshotMeta};
+use crate::wal::record::{self, ALIGN, Body, Record};
+use crate::wal::{SEGMENT_HEADER_BYTES, SegmentHeader};
+use std::fmt;
+
+/// What a log says, and where it goes on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Replayed {
+    /// Term and vote.
+    pub hard_state: HardState,
+    /// The newest snapshot's description; the driver reads the snapshot of that name.
+    pub snapshot: Option<SnapshotMeta>,
+    /// The index of the first of `entries`.
+    pub first: Index,
+    /// The entries after the snapshot.
+    pub entries: Vec<Entry>,
+    /// Where writing goes on.
+    pub tail: Tail,
+}
+
+/// The end of a log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tail {
+    /// The segments in use, oldest first, each with the last index it holds an entry for.
+    pub segments: Vec<(u64, Index)>,
+    /// Where the next record goes in the last of them.
+    pub offset: u64,
+    /// The length of the last of them.
+    pub length: u64,
+    /// Where that is in the whole log, in bytes.
+    pub position: u64,
+    /// The checksum of the last record.
+    pub link: u32,
+    /// Whether bytes behind `offset`, or segments behind the last, are from a write that was never
+    /// confirmed: the driver zeroes the bytes and removes the segments before it writes.
+    pub torn: bool,
+}
+
+/// Why a log cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// A segment's header is unreadable, though later segments are in use.
+    Header {
+        /// The segment.
+        segment: u64,
+    },
+    /// A record is unreadable, though it was durable once.
+    Record {
+        /// The segment.
+        segment: u64,
+        /// Where in it.
+        offset: u64,
+    },
+    /// A segment is missing.
+    Missing {
+        /// The first segment missing.
+        segment: u64,
+    },
+    /// Entries are missing between two records.
+    Gap {
+        /// The first index missing.
+        index: Index,
+    },
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header { segment } => write!(f, "log segment {segment} has a damaged header"),
+            Self::Record { segment, offset } => {
+                write!(f, "log segment {segment} is damaged at byte {offset}, before its end")
+            }
+            Self::Missing { segment } => write!(f, "log segment {segment} is missing"),
+            Self::Gap { index } => write!(f, "log entry {index} is missing"),
+        }
+    }
+}
+
+impl std::error::Error for Damage {}
+
+/// Reads the segments of a log, given with their numbers in rising order. Never panics, whatever the
+/// bytes. The caller has checked that the headers name the right cluster and node.
+pub fn replay(segments: &[(u64, &[u8])]) -> Result<Replayed, Damage> {
+    let mut replayed = Replayed::default();
+    for (place, (number, bytes)) in segments.iter().enumerate() {
+        let later = &segments[place + 1..];
+        let tail = &mut replayed.tail;
+        let Some(header) = SegmentHeader::decode(bytes).filter(|header| header.number == *number)
+        else {
+            // The last segment may have been on its way to being opened; so may those behind it.
+            if let Some(damage) = first_durable_after(later, tail.position) {
+                return Err(Damage::Header { segment: damage.min(*number) });
+            }
+            tail.torn = true;
+            return replayed.finish();
+        };
+        if place > 0 && *number != segments[place - 1].0 + 1 {
+            return Err(Damage::Missing { segment: segments[place - 1].0 + 1 });
+        }
+        if place == 0 {
+            (tail.position, tail.link) = (header.position, header.link);
+        } else if (header.position, header.link) != (tail.position, tail.link) {
+            // The segment before ended early. Cut there, unless what is missing was durable once.
+            let (segment, offset) = (tail.segments[place - 1].0, tail.offset);
+            if first_durable_after(&segments[place..], tail.position).is_some() {
+                return Err(Damage::Record { segment, offset });
+            }
+            tail.torn = true;
+            return replayed.finish();
+        }
+        tail.segments.push((*number, Index(0)));
+        tail.offset = SEGMENT_HEADER_BYTES;
+        tail.length = bytes.len() as u64;
+        read_segment(&mut replayed, bytes)?;
+        let tail = &mut replayed.tail;
+        let rest = bytes.get(tail.offset as usize..).unwrap_or_default();
+        if durable_record_in(rest, tail.position, tail.position) {
+            return Err(Damage::Record { segment: *number, offset: tail.offset });
+        }
+        tail.torn = later.is_empty() && rest.iter().any(|byte| *byte != 0);
+    }
+    replayed.finish()
+}
+
+fn read_segment(replayed: &mut Replayed, bytes: &[u8]) -> Result<(), Damage> {
+    loop {
+        let tail = &mut replayed.tail;
+        let rest = bytes.get(tail.offset as usize..).unwrap_or_default();
+        let Some(record) = record::decode(rest, tail.position) else { return Ok(()) };
+        if record.link != tail.link {
+            return Ok(());
+        }
+        let Record { crc, bytes: length, body, .. } = record;
+        tail.offset += length as u64;
+        tail.position += length as u64;
+        tail.link = crc;
+        if let (Some((_, last)), false) = (tail.segments.last_mut(), body.entries.is_empty()) {
+            *last = (*last).max(Index(body.first.0 + body.entries.len() as u64 - 1));
+        }
+        fold(replayed, body)?;
+    }
+}
+
+/// What one record changes. Entries may begin behind the snapshot known so far: what came before them
+/// was in segments that a later snapshot made needless.
+fn fold(replayed: &mut Replayed, body: Body) -> Result<(), Damage> {
+    if let Some(hard_state) = body.hard_state {
+        replayed.hard_state = hard_state;
+    }
+    if let Some(snapshot) = body.snapshot {
+        replayed.drop_covered(snapshot.last);
+        replayed.snapshot = Some(snapshot);
+    }
+    if !body.entries.is_empty() {
+        let end = Index(replayed.first.0 + replayed.entries.len() as u64);
+        if replayed.entries.is_empty() || body.first < replayed.first {
+            replayed.first = body.first;
+            replayed.entries = body.entries;
+        } else if body.first <= end {
+            replayed.entries.truncate((body.first.0 - replayed.first.0) as usize);
+            replayed.entries.extend(body.entries);
+        } else {
+            return Err(Damage::Gap { index: end });
+        }
+    }
+    Ok(())
+}
+
+impl Replayed {
+    /// Drops the entries that a snapshot includes, and those behind it too unless the log agreed with
+    /// the snapshot where it ends (§7).
+    fn drop_covered(&mut self, last: EntryId) {
+        let Some(ahead) = last.index.next().0.checked_sub(self.first.0) else { return };
+        let covered = match ahead as usize {
+            0 => 0,
+            n if self.entries.get(n - 1).is_some_and(|entry| entry.term == last.term) => n,
+            _ => self.entries.len(),
+        };
+        self.entries.drain(..covered);
+        self.first = last.index.next();
+    }
+
+    /// The log must go on where the snapshot ends.
+    fn finish(mut self) -> Result<Self, Damage> {
+        let last = self.snapshot.as_ref().map(|snapshot| snapshot.last).unwrap_or_default();
+        self.drop_covered(last);
+        match self.first > last.index.next() && !self.entries.is_empty() {
+            true => Err(Damage::Gap { index: last.index.next() }),
+            false => Ok(self),
+        }
+    }
+}
+
+/// The first of `segments` in which a record shows that the log was durable beyond `position`.
+fn first_durable_after(segments: &[(u64, &[u8])], position: u64) -> Option<u64> {
+    segments.iter().find_map(|(number, bytes)| {
+        let header = SegmentHeader::decode(bytes)?;
+        let records = &bytes[SEGMENT_HEADER_BYTES as usize..];
+        durable_record_in(records, header.position, position).then_some(*number)
+    })
+}
+
+/// Whether some record in `bytes`, which start at position `start`, was written when the log was
+/// durable beyond `position`.
+fn durable_record_in(bytes: &[u8], start: u64, position: u64) -> bool {
+    (0..bytes.len().saturating_sub(record::HEADER_BYTES)).step_by(ALIGN).any(|offset| {
+        // Most of a segment is zeros; no record's position is zero behind the first.
+        bytes[offset..offset + record::HEADER_BYTES] != [0; record::HEADER_BYTES]
+            && record::decode(&bytes[offset..], start + offset as u64)
+                .is_some_and(|record| record.synced > position)
+    })
+}
