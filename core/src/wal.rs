@@ -10,6 +10,9 @@
 //! conflict never truncates a file, and it carries everything that a write changes, so that term, vote
 //! and entries can never part.
 //!
+//! What a driver reads at the start it must sync before it restores a node from it: after a crash of the
+//! process alone, some of it may still be in the system's cache only.
+//!
 //! What a record promises about itself:
 //! - its checksum covers all of it;
 //! - its *position* in the whole log and its *link* (the checksum of the record before) are its own,

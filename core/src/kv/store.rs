@@ -166,3 +166,105 @@ fn item(key: &Bytes, record: &Record, key_only: bool) -> Item {
         modified: record.modified,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{ClientId, Sequence};
+    use crate::kv::command::Session;
+
+    fn set(key: &'static str, value: &'static str, condition: Condition) -> Write {
+        Write::Set { key: key.into(), value: value.into(), condition }
+    }
+
+    fn apply(store: &mut Store, index: u64, session: Option<Session>, write: Write) -> Response {
+        let limits = Limits { sessions_max: 2, ..Limits::default() };
+        store.apply(Index(index), &Command { session, write }, &limits)
+    }
+
+    fn session(client: u64, opened: u64, sequence: u64) -> Option<Session> {
+        let (client, sequence) = (ClientId(client), Sequence(sequence));
+        Some(Session { client, opened: Index(opened), sequence })
+    }
+
+    fn written(revision: u64, existed: bool) -> Response {
+        Ok(Reply::Written { revision: Index(revision), existed, copies: None })
+    }
+
+    #[test]
+    fn a_condition_that_fails_changes_nothing_and_tells_the_revision() {
+        let mut store = Store::default();
+        assert_eq!(apply(&mut store, 1, None, set("a", "1", Condition::Absent)), written(1, false));
+        let before = store.clone();
+        let failed = Err(Error::ConditionFailed { revision: Some(Index(1)) });
+        assert_eq!(apply(&mut store, 2, None, set("a", "2", Condition::Absent)), failed);
+        let stale = Condition::Revision(Index(7));
+        assert_eq!(apply(&mut store, 3, None, set("a", "2", stale)), failed);
+        assert_eq!(apply(&mut store, 4, None, set("a", "2", Condition::Value("0".into()))), failed);
+        assert_eq!(store, before);
+        let current = Condition::Revision(Index(1));
+        assert_eq!(apply(&mut store, 5, None, set("a", "2", current)), written(5, true));
+    }
+
+    #[test]
+    fn setting_a_key_again_keeps_its_created_revision_and_deleting_ends_it() {
+        let mut store = Store::default();
+        let _ = apply(&mut store, 1, None, set("a", "1", Condition::Any));
+        let _ = apply(&mut store, 2, None, set("a", "2", Condition::Any));
+        let item = store.iter().next().unwrap();
+        assert_eq!((item.created, item.modified), (Index(1), Index(2)));
+        let delete = Write::Delete { key: "a".into(), condition: Condition::Any };
+        assert_eq!(apply(&mut store, 3, None, delete.clone()), written(3, true));
+        assert_eq!(apply(&mut store, 4, None, delete), written(4, false));
+        let _ = apply(&mut store, 5, None, set("a", "3", Condition::Any));
+        assert_eq!(store.iter().next().unwrap().created, Index(5));
+    }
+
+    #[test]
+    fn pages_follow_each_other_without_gap_or_overlap() {
+        let mut store = Store::default();
+        for (place, key) in ["a", "b1", "b2", "b3", "b4", "b5", "c"].into_iter().enumerate() {
+            let _ = apply(&mut store, place as u64 + 1, None, set(key, "v", Condition::Any));
+        }
+        let (mut seen, mut after) = (Vec::new(), None);
+        loop {
+            let read = Read::List { prefix: "b".into(), after, limit: 2, keys_only: true };
+            let Ok(Reply::Page { items, next }) = store.read(&read, &Limits::default()) else {
+                panic!("a list answers with a page")
+            };
+            assert!(items.len() <= 2 && items.iter().all(|item| item.value.is_none()));
+            seen.extend(items.into_iter().map(|item| item.key));
+            match next {
+                Some(cursor) => after = Some(cursor),
+                None => break,
+            }
+        }
+        assert_eq!(seen, ["b1", "b2", "b3", "b4", "b5"]);
+    }
+
+    #[test]
+    fn a_retry_gets_the_first_answer_and_changes_nothing() {
+        let mut store = Store::default();
+        let write = set("a", "1", Condition::Absent);
+        assert_eq!(apply(&mut store, 1, session(9, 0, 1), write.clone()), written(1, false));
+        let before = store.clone();
+        assert_eq!(apply(&mut store, 2, session(9, 0, 1), write), written(1, false));
+        assert_eq!(store, before);
+        let _ = apply(&mut store, 3, session(9, 0, 2), set("a", "2", Condition::Any));
+        let late = apply(&mut store, 4, session(9, 0, 1), set("a", "1", Condition::Any));
+        assert_eq!(late, Err(Error::SequencePassed));
+    }
+
+    #[test]
+    fn a_forgotten_session_is_refused_and_a_new_one_is_not() {
+        let mut store = Store::default();
+        for client in 1..=3 {
+            let _ = apply(&mut store, client, session(client, 0, 1), set("a", "v", Condition::Any));
+        }
+        assert_eq!(store.sessions().len(), 2);
+        let retry = apply(&mut store, 4, session(1, 0, 1), set("a", "again", Condition::Any));
+        assert_eq!(retry, Err(Error::SessionExpired));
+        let new = apply(&mut store, 5, session(4, 3, 1), set("b", "v", Condition::Any));
+        assert_eq!(new, written(5, false));
+    }
+}

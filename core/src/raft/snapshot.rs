@@ -46,6 +46,9 @@ impl Raft {
         self.output.events.push(Event::SnapshotTaken { last });
         let keep = self.config.limits.log_keep_entries;
         self.log.compact(Index(applied.0.saturating_sub(keep)));
+        let base = self.log.base().index;
+        let in_force_at_base = self.configurations.partition_point(|(index, _)| *index <= base);
+        self.configurations.drain(..in_force_at_base.saturating_sub(1));
         before.check(self);
         Some(meta)
     }

@@ -85,6 +85,13 @@ pub(crate) fn decode(bytes: &[u8], position: u64) -> Option<Record> {
     })
 }
 
+/// Whether somebody began to write a record for `position` at the start of `bytes`. An older use of a
+/// recycled segment does not look so.
+pub(crate) fn is_begun(bytes: &[u8], position: u64) -> bool {
+    let header = bytes.get(..HEADER_BYTES).unwrap_or_default();
+    header.iter().any(|byte| *byte != 0) && header[8..16] == position.to_le_bytes()
+}
+
 /// CRC-32 of a record, without the four bytes that hold it.
 fn checksum(record: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();

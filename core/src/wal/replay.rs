@@ -35,8 +35,9 @@ pub struct Tail {
     pub position: u64,
     /// The checksum of the last record.
     pub link: u32,
-    /// Whether bytes behind `offset`, or segments behind the last, are from a write that was never
-    /// confirmed: the driver zeroes the bytes and removes the segments before it writes.
+    /// Whether a record begins at `offset` that does not end, or segments follow that were never in
+    /// use: a write that was never confirmed. The driver zeroes the bytes and removes the segments
+    /// before it writes.
     pub torn: bool,
 }
 
@@ -121,7 +122,7 @@ pub fn replay(segments: &[(u64, &[u8])]) -> Result<Replayed, Damage> {
         if durable_record_in(rest, tail.position, tail.position) {
             return Err(Damage::Record { segment: *number, offset: tail.offset });
         }
-        tail.torn = later.is_empty() && rest.iter().any(|byte| *byte != 0);
+        tail.torn = later.is_empty() && record::is_begun(rest, tail.position);
     }
     replayed.finish()
 }
