@@ -33,6 +33,7 @@ pub mod id;
 pub mod kv;
 pub mod raft;
 pub mod replica;
+pub mod request;
 pub mod text;
 pub mod time;
 pub mod wal;

@@ -9,15 +9,14 @@ mod waiting;
 use crate::config::Config;
 use crate::error::Error;
 use crate::id::{EntryId, Index, NodeId, Ticket, WriteSeq};
-use crate::kv::command::{
-    Command, Consistency, Copies, FollowerStatus, Reply, Request, Response, Status,
-};
-use crate::kv::store::{self, Store};
+use crate::kv::command::Command;
+use crate::kv::store::Store;
 use crate::raft::event::Event;
 use crate::raft::message::{Message, Payload};
 use crate::raft::snapshot::ChunkWanted;
 use crate::raft::{Output, Raft, Role, WriteOut};
 use crate::replica::waiting::{Counting, Origin, PassedOn, Waiting};
+use crate::request::{Consistency, Copies, FollowerStatus, Reply, Request, Response, Status};
 use crate::time::Instant;
 use crate::wal::{Durable, Snapshot, Write, snapshot};
 use bytes::Bytes;
@@ -180,13 +179,14 @@ impl Replica {
     }
 
     fn on_request(&mut self, origin: Origin, request: Request) {
-        if let Err(error) = store::check(&request, &self.config.limits) {
+        if let Err(error) = request.check(&self.config.limits) {
             return self.answer(origin, Err(error));
         }
         match &request {
             Request::Status => self.answer(origin, Ok(Reply::Status(Box::new(self.status())))),
             Request::Read { read, consistency: Consistency::Local } => {
-                self.answer(origin, self.store.read(read, &self.config.limits));
+                let found = self.store.read(read, &self.config.limits);
+                self.answer(origin, found.map(Reply::from));
             }
             Request::Read { .. } | Request::Write { .. } => {
                 if self.waiting.len() >= self.config.limits.requests_max {
@@ -244,9 +244,9 @@ impl Replica {
             for origin in self.waiting.take_reads() {
                 self.answer(origin, Err(Error::NotLeader { hint }));
             }
-            for Counting { origin, revision, existed, .. } in self.waiting.take_counting() {
+            for Counting { origin, written, .. } in self.waiting.take_counting() {
                 // Committed and applied, only nobody counts any more.
-                self.answer(origin, Ok(Reply::Written { revision, existed, copies: None }));
+                self.answer(origin, Ok(Reply::written(written, None)));
             }
         }
         for PassedOn { ticket, is_write, .. } in self.waiting.take_lost(in_power, self.now) {
@@ -282,25 +282,25 @@ impl Replica {
             let Payload::Command(bytes) = &entry.payload else { continue };
             let command: Command = postcard::from_bytes(bytes)
                 .expect("a committed command is readable, or this version must not go on");
-            let response = self.store.apply(index, &command, &self.config.limits);
+            let result = self.store.apply(index, &command, &self.config.limits);
             let Some((origin, count_copies)) = self.waiting.take_write(self.applied) else {
                 continue;
             };
-            match response {
-                Ok(Reply::Written { revision, existed, .. }) if count_copies => {
+            match result {
+                Ok(written) if count_copies => {
                     let due = self.now + self.config.timing.copies_wait;
-                    let counting = Counting { origin, index, revision, existed, due };
-                    self.waiting.count(counting);
+                    self.waiting.count(Counting { origin, index, written, due });
                 }
-                response => self.answer(origin, response),
+                Ok(written) => self.answer(origin, Ok(Reply::written(written, None))),
+                Err(error) => self.answer(origin, Err(error)),
             }
         }
     }
 
     fn answer_reads(&mut self) {
         for (origin, read) in self.waiting.take_confirmed(self.applied.index) {
-            let response = self.store.read(&read, &self.config.limits);
-            self.answer(origin, response);
+            let found = self.store.read(&read, &self.config.limits);
+            self.answer(origin, found.map(Reply::from));
         }
     }
 
@@ -326,9 +326,8 @@ impl Replica {
                 self.waiting.count(counting);
                 continue;
             }
-            let Counting { origin, revision, existed, .. } = counting;
-            let copies = Some(Copies { have, of });
-            self.answer(origin, Ok(Reply::Written { revision, existed, copies }));
+            let reply = Reply::written(counting.written, Some(Copies { have, of }));
+            self.answer(counting.origin, Ok(reply));
         }
     }
 

@@ -8,8 +8,8 @@
 
 use crate::error::Error;
 use crate::id::{ClusterId, Incarnation, Index, NodeId, Term};
-use crate::kv::command::{Request, Response};
 use crate::replica::Envelope;
+use crate::request::{Request, Response};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 

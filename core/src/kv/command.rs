@@ -1,40 +1,9 @@
-//! What clients ask and what they are told.
+//! What the store can do, and what comes of it.
 
-use crate::error::Error;
-use crate::id::{ClientId, Index, NodeId, Sequence, Term};
-use crate::raft::event::RoleName;
-use crate::raft::membership::Configuration;
+use crate::id::{ClientId, Index, Sequence};
 use crate::text;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-
-/// A client's request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Request {
-    /// Changes the store.
-    Write {
-        /// Makes the write take effect once however often it is sent. Without it, a write is never
-        /// sent twice.
-        #[serde(default)]
-        session: Option<Session>,
-        /// What to do.
-        write: Write,
-        /// Wait a moment for slower nodes and say how many have the write on disk.
-        #[serde(default)]
-        count_copies: bool,
-    },
-    /// Reads the store.
-    Read {
-        /// What to read.
-        read: Read,
-        /// How fresh it must be.
-        #[serde(default)]
-        consistency: Consistency,
-    },
-    /// Asks the node that receives it how it is.
-    Status,
-}
 
 /// A client's session: see [`crate::kv::session`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,33 +84,18 @@ pub enum Read {
     },
 }
 
-/// How fresh a read must be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Consistency {
-    /// It sees every write acknowledged before it was asked (thesis §6.4).
-    #[default]
-    Linearizable,
-    /// Whatever the node that receives it has applied: fast, and possibly old.
-    Local,
+/// A write that was carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Written {
+    /// Its revision.
+    pub revision: Index,
+    /// Whether the key existed before.
+    pub existed: bool,
 }
 
-/// The answer to a [`Request`].
-pub type Response = Result<Reply, Error>;
-
-/// What a request that was carried out returns.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reply {
-    /// The write is committed and applied.
-    Written {
-        /// Its revision.
-        revision: Index,
-        /// Whether the key existed before.
-        existed: bool,
-        /// How many nodes have it on disk, if that was asked.
-        copies: Option<Copies>,
-    },
+/// What a read found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
     /// The key's item.
     Item(Item),
     /// A page of items.
@@ -149,20 +103,8 @@ pub enum Reply {
         /// The items in the order of their keys.
         items: Vec<Item>,
         /// The cursor of the next page, if there is one.
-        #[serde(with = "text::option")]
         next: Option<Bytes>,
     },
-    /// How the node is.
-    Status(Box<Status>),
-}
-
-/// How many nodes have a write on disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Copies {
-    /// Nodes that have it.
-    pub have: u32,
-    /// Nodes there are.
-    pub of: u32,
 }
 
 /// A key as a client sees it.
@@ -178,46 +120,6 @@ pub struct Item {
     pub created: Index,
     /// The revision that last set it.
     pub modified: Index,
-}
-
-/// How a node is, as it sees itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Status {
-    /// The node.
-    pub node: NodeId,
-    /// Its role.
-    pub role: RoleName,
-    /// Its term.
-    pub term: Term,
-    /// The leader it knows of.
-    pub leader: Option<NodeId>,
-    /// The last index of its log.
-    pub last_index: Index,
-    /// The last index that is on its disk.
-    pub durable_index: Index,
-    /// Its commit index.
-    pub commit_index: Index,
-    /// The last entry applied to its store.
-    pub applied_index: Index,
-    /// The last entry in its newest snapshot.
-    pub snapshot_index: Index,
-    /// Keys in its store.
-    pub keys: u64,
-    /// The configuration it acts by.
-    pub configuration: Configuration,
-    /// A leader's view of the others.
-    pub followers: Vec<FollowerStatus>,
-}
-
-/// A follower as its leader sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FollowerStatus {
-    /// The follower.
-    pub node: NodeId,
-    /// The last index known to be on its disk and equal to the leader's.
-    pub match_index: Index,
-    /// Milliseconds since it was last heard from, if ever in this term.
-    pub silent_ms: Option<u64>,
 }
 
 /// A command as it stands in the log: a write and its session.

@@ -11,7 +11,7 @@
 
 use crate::error::Error;
 use crate::id::{ClientId, Index, Sequence};
-use crate::kv::command::{Response, Session};
+use crate::kv::command::{Session, Written};
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 
@@ -29,15 +29,15 @@ pub struct Sessions {
 struct Remembered {
     used: Index,
     sequence: Sequence,
-    response: Response,
+    result: Result<Written, Error>,
 }
 
 impl Sessions {
-    /// What to answer without applying the write: the remembered response, or a refusal. `None` if the
+    /// What to answer without applying the write: the remembered result, or a refusal. `None` if the
     /// write is new.
-    pub fn answer(&self, session: &Session) -> Option<Response> {
+    pub fn answer(&self, session: &Session) -> Option<Result<Written, Error>> {
         match self.by_client.get(&session.client) {
-            Some(known) if session.sequence == known.sequence => Some(known.response.clone()),
+            Some(known) if session.sequence == known.sequence => Some(known.result.clone()),
             Some(known) if session.sequence < known.sequence => Some(Err(Error::SequencePassed)),
             Some(_) => None,
             None if session.opened < self.forgotten => Some(Err(Error::SessionExpired)),
@@ -45,9 +45,15 @@ impl Sessions {
         }
     }
 
-    /// Remembers the response to a write at `index`, and forgets the oldest sessions beyond `limit`.
-    pub fn remember(&mut self, session: &Session, index: Index, response: Response, limit: usize) {
-        let remembered = Remembered { used: index, sequence: session.sequence, response };
+    /// Remembers the result of a write at `index`, and forgets the oldest sessions beyond `limit`.
+    pub fn remember(
+        &mut self,
+        session: &Session,
+        index: Index,
+        result: Result<Written, Error>,
+        limit: usize,
+    ) {
+        let remembered = Remembered { used: index, sequence: session.sequence, result };
         if let Some(before) = self.by_client.insert(session.client, remembered) {
             self.by_use.remove(&before.used);
         }

@@ -4,7 +4,7 @@
 use crate::config::Limits;
 use crate::error::Error;
 use crate::id::Index;
-use crate::kv::command::{Command, Condition, Item, Read, Reply, Request, Response, Write};
+use crate::kv::command::{Command, Condition, Found, Item, Read, Write, Written};
 use crate::kv::session::Sessions;
 use bytes::Bytes;
 use imbl::OrdMap;
@@ -27,17 +27,22 @@ struct Record {
 
 impl Store {
     /// Carries out a committed command at `index`, at most once for each session and sequence.
-    pub fn apply(&mut self, index: Index, command: &Command, limits: &Limits) -> Response {
+    pub fn apply(
+        &mut self,
+        index: Index,
+        command: &Command,
+        limits: &Limits,
+    ) -> Result<Written, Error> {
         let Some(session) = &command.session else { return self.write(index, &command.write) };
-        if let Some(response) = self.sessions.answer(session) {
-            return response;
+        if let Some(result) = self.sessions.answer(session) {
+            return result;
         }
-        let response = self.write(index, &command.write);
-        self.sessions.remember(session, index, response.clone(), limits.sessions_max);
-        response
+        let result = self.write(index, &command.write);
+        self.sessions.remember(session, index, result.clone(), limits.sessions_max);
+        result
     }
 
-    fn write(&mut self, index: Index, write: &Write) -> Response {
+    fn write(&mut self, index: Index, write: &Write) -> Result<Written, Error> {
         let before = self.keys.get(write.key());
         let holds = match write.condition() {
             Condition::Any => true,
@@ -61,14 +66,14 @@ impl Store {
                 self.keys.remove(key);
             }
         }
-        Ok(Reply::Written { revision: index, existed, copies: None })
+        Ok(Written { revision: index, existed })
     }
 
     /// Answers a read from the state as it is.
-    pub fn read(&self, read: &Read, limits: &Limits) -> Response {
+    pub fn read(&self, read: &Read, limits: &Limits) -> Result<Found, Error> {
         match read {
             Read::Get { key } => match self.keys.get_key_value(key) {
-                Some((key, record)) => Ok(Reply::Item(item(key, record, false))),
+                Some((key, record)) => Ok(Found::Item(item(key, record, false))),
                 None => Err(Error::NotFound),
             },
             Read::List { prefix, after, limit, keys_only } => {
@@ -85,7 +90,7 @@ impl Store {
         limit: usize,
         keys_only: bool,
         bytes_max: usize,
-    ) -> Reply {
+    ) -> Found {
         let start = match after {
             Some(after) if after >= prefix => Bound::Excluded(after.clone()),
             _ => Bound::Included(prefix.clone()),
@@ -106,7 +111,7 @@ impl Store {
         }
         let more = matching.peek().is_some();
         let next = if more { items.last().map(|item| item.key.clone()) } else { None };
-        Reply::Page { items, next }
+        Found::Page { items, next }
     }
 
     /// How many keys there are.
@@ -130,34 +135,6 @@ impl Store {
     }
 }
 
-/// Refuses a request that is over a limit, before it goes anywhere.
-pub fn check(request: &Request, limits: &Limits) -> Result<(), Error> {
-    let within = |limit: usize, actual: usize| match actual > limit {
-        true => Err(Error::TooLarge { limit: limit as u64, actual: actual as u64 }),
-        false => Ok(()),
-    };
-    let key = |key: &Bytes| match key.is_empty() {
-        true => Err(Error::Invalid { reason: "the key is empty; give it a name".to_owned() }),
-        false => within(limits.key_bytes_max, key.len()),
-    };
-    match request {
-        Request::Write { write, .. } => {
-            key(write.key())?;
-            within(limits.value_bytes_max, write.value().map_or(0, Bytes::len))?;
-            match write.condition() {
-                Condition::Value(value) => within(limits.value_bytes_max, value.len()),
-                Condition::Any | Condition::Absent | Condition::Revision(_) => Ok(()),
-            }
-        }
-        Request::Read { read: Read::Get { key: name }, .. } => key(name),
-        Request::Read { read: Read::List { prefix, after, .. }, .. } => {
-            within(limits.key_bytes_max, prefix.len())?;
-            within(limits.key_bytes_max, after.as_ref().map_or(0, Bytes::len))
-        }
-        Request::Status => Ok(()),
-    }
-}
-
 fn item(key: &Bytes, record: &Record, key_only: bool) -> Item {
     Item {
         key: key.clone(),
@@ -177,7 +154,12 @@ mod tests {
         Write::Set { key: key.into(), value: value.into(), condition }
     }
 
-    fn apply(store: &mut Store, index: u64, session: Option<Session>, write: Write) -> Response {
+    fn apply(
+        store: &mut Store,
+        index: u64,
+        session: Option<Session>,
+        write: Write,
+    ) -> Result<Written, Error> {
         let limits = Limits { sessions_max: 2, ..Limits::default() };
         store.apply(Index(index), &Command { session, write }, &limits)
     }
@@ -187,8 +169,8 @@ mod tests {
         Some(Session { client, opened: Index(opened), sequence })
     }
 
-    fn written(revision: u64, existed: bool) -> Response {
-        Ok(Reply::Written { revision: Index(revision), existed, copies: None })
+    fn written(revision: u64, existed: bool) -> Result<Written, Error> {
+        Ok(Written { revision: Index(revision), existed })
     }
 
     #[test]
@@ -229,7 +211,7 @@ mod tests {
         let (mut seen, mut after) = (Vec::new(), None);
         loop {
             let read = Read::List { prefix: "b".into(), after, limit: 2, keys_only: true };
-            let Ok(Reply::Page { items, next }) = store.read(&read, &Limits::default()) else {
+            let Ok(Found::Page { items, next }) = store.read(&read, &Limits::default()) else {
                 panic!("a list answers with a page")
             };
             assert!(items.len() <= 2 && items.iter().all(|item| item.value.is_none()));

@@ -1,7 +1,7 @@
 //! Requests that wait for their answer.
 
 use crate::id::{EntryId, Index, NodeId, Term, Ticket};
-use crate::kv::command::Read;
+use crate::kv::command::{Read, Written};
 use crate::raft::reads::{ConfirmedRead, ReadToken};
 use crate::time::Instant;
 use std::collections::{BTreeMap, VecDeque};
@@ -30,8 +30,7 @@ pub(super) struct PassedOn {
 pub(super) struct Counting {
     pub(super) origin: Origin,
     pub(super) index: Index,
-    pub(super) revision: Index,
-    pub(super) existed: bool,
+    pub(super) written: Written,
     pub(super) due: Instant,
 }
 
