@@ -84,12 +84,15 @@ impl Progress {
         let news = match_index > self.match_index;
         self.match_index = self.match_index.max(match_index);
         match self.mode {
-            Mode::Probe { .. } => self.mode = Mode::Replicate,
+            // Less than what was asked about is an answer to something else, or not on disk yet.
+            Mode::Probe { .. } if match_index >= self.next_index.prev() => {
+                self.mode = Mode::Replicate;
+            }
             Mode::Snapshot { last, .. } if match_index >= last.index => {
                 self.mode = Mode::Replicate;
                 self.next_index = match_index.next();
             }
-            Mode::Snapshot { .. } | Mode::Replicate => {}
+            Mode::Probe { .. } | Mode::Snapshot { .. } | Mode::Replicate => {}
         }
         news
     }

@@ -283,8 +283,12 @@ impl Raft {
         }
         let known = prev.index < self.log.base().index;
         if !known && self.log.term_at(prev.index) != Some(prev.term) {
-            let result =
-                AppendResult::Mismatch { refused: prev.index, hint: self.log.conflict_hint(prev) };
+            let hint = self.log.conflict_hint(prev);
+            let result = AppendResult::Mismatch { refused: prev.index, hint };
+            if let Role::Follower(follower) = &mut self.role {
+                // The refusal answers the round, too.
+                follower.acknowledgement.due = false;
+            }
             return self.send(from, Body::AppendEntriesReply { epoch, round, result });
         }
         let only_asks = entries.is_empty();
