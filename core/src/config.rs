@@ -16,7 +16,8 @@ pub struct Config {
     pub incarnation: Incarnation,
     /// The founding members, the same on every node. In force until the log holds a configuration.
     pub members: Vec<Member>,
-    /// Seeds the generator of this node's election timeouts. Nodes of one cluster want different seeds.
+    /// Seeds this node's generator: election timeouts, and the names of sessions it opens itself. It must
+    /// be another one for every node and at every start.
     pub seed: u64,
     /// When things happen.
     pub timing: Timing,

@@ -8,8 +8,8 @@ mod waiting;
 
 use crate::config::Config;
 use crate::error::Error;
-use crate::id::{EntryId, Index, NodeId, Ticket, WriteSeq};
-use crate::kv::command::Command;
+use crate::id::{ClientId, EntryId, Index, NodeId, Sequence, Ticket, WriteSeq};
+use crate::kv::command::{Command, Session};
 use crate::kv::store::Store;
 use crate::raft::event::Event;
 use crate::raft::message::{Message, Payload};
@@ -20,6 +20,8 @@ use crate::request::{Consistency, Copies, FollowerStatus, Reply, Request, Respon
 use crate::time::Instant;
 use crate::wal::{Durable, Snapshot, Write, snapshot};
 use bytes::Bytes;
+use rand_core::{Rng as _, SeedableRng as _};
+use rand_pcg::Pcg32;
 use serde::{Deserialize, Serialize};
 
 /// Something that happens to a node.
@@ -56,7 +58,7 @@ pub struct Envelope {
 pub enum PeerBody {
     /// Raft's own messages.
     Raft(Message),
-    /// A client's request, passed on to the leader. Only a write of a session may be passed on twice.
+    /// A client's request, passed on to the leader. A write has a session, for the network may double it.
     Forward {
         /// The passing node's name for the request.
         ticket: Ticket,
@@ -100,6 +102,7 @@ pub struct Replica {
     /// The newest snapshot as bytes, while a follower is being sent it.
     encoded: Option<(EntryId, Bytes)>,
     waiting: Waiting,
+    rng: Pcg32,
     effects: Effects,
 }
 
@@ -109,6 +112,7 @@ impl Replica {
         let meta = durable.snapshot.as_ref().map(|snapshot| snapshot.meta.clone());
         let (hard_state, entries) = (durable.hard_state, durable.entries);
         let applied = meta.as_ref().map(|meta| meta.last).unwrap_or_default();
+        let mut rng = Pcg32::seed_from_u64(!config.seed);
         Self {
             raft: Raft::restore(config.clone(), hard_state, meta, entries, now),
             config,
@@ -118,7 +122,8 @@ impl Replica {
             applied_bytes: 0,
             snapshot: durable.snapshot,
             encoded: None,
-            waiting: Waiting::default(),
+            waiting: Waiting::new(Ticket(rng.next_u64() >> 1)),
+            rng,
             effects: Effects::default(),
         }
     }
@@ -172,7 +177,7 @@ impl Replica {
             }
             PeerBody::Forwarded { ticket, response } => {
                 if let Some(passed_on) = self.waiting.take_passed_on(ticket) {
-                    self.effects.reply.push((passed_on.ticket, response));
+                    self.effects.reply.push((passed_on.ticket, passed_on.answer(response)));
                 }
             }
         }
@@ -221,7 +226,13 @@ impl Replica {
         }
     }
 
-    fn pass_on(&mut self, leader: NodeId, ticket: Ticket, request: Request) {
+    fn pass_on(&mut self, leader: NodeId, ticket: Ticket, mut request: Request) {
+        if let Request::Write { session: session @ None, .. } = &mut request {
+            // The network may double what is passed on, so it goes in a session of its own.
+            let client = ClientId(self.rng.next_u64());
+            let (opened, sequence) = (self.raft.commit_index(), Sequence(1));
+            *session = Some(Session { client, opened, sequence });
+        }
         let passed_on = PassedOn {
             ticket,
             leader: (leader, self.raft.term()),

@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 pub enum Request {
     /// Changes the store.
     Write {
-        /// Makes the write take effect once however often it is sent. Without it, a write is never
-        /// sent twice.
+        /// Makes the write take effect once however often the client sends it. Without it, the client
+        /// must not send it twice.
         #[serde(default)]
         session: Option<Session>,
         /// What to do.

@@ -105,11 +105,14 @@ impl Progress {
         self.window_bytes = 0;
     }
 
-    /// The entry before `next_index` is compacted away: send the snapshot up to `last`.
-    pub fn send_snapshot(&mut self, last: EntryId) {
-        self.mode = Mode::Snapshot { last, offset: 0, asked: false };
-        self.window.clear();
-        self.window_bytes = 0;
+    /// The entry before `next_index` is compacted away: send the snapshot up to `snapshot`, or go on if
+    /// that is under way.
+    pub fn send_snapshot(&mut self, snapshot: EntryId) {
+        if !matches!(self.mode, Mode::Snapshot { last, .. } if last == snapshot) {
+            self.mode = Mode::Snapshot { last: snapshot, offset: 0, asked: false };
+            self.window.clear();
+            self.window_bytes = 0;
+        }
     }
 
     /// Whether the snapshot is on its way.

@@ -128,8 +128,11 @@ impl Raft {
         let announce = leader.reads.begin_due_round(self.now);
         let round = leader.reads.round();
         for (node, progress) in &mut leader.followers {
-            if log.term_at(progress.next_index.prev()).is_none() && !progress.is_in_snapshot() {
-                progress.send_snapshot(self.snapshot.as_ref().expect("the log was compacted").last);
+            let compacted = log.term_at(progress.next_index.prev()).is_none();
+            if compacted || progress.is_in_snapshot() {
+                // A transfer under way goes on, unless a newer snapshot has taken the place of its own.
+                let newest = self.snapshot.as_ref().expect("the log was compacted").last;
+                progress.send_snapshot(newest);
             }
             let mut send = |progress: &mut Progress, entries: Vec<Entry>| {
                 let index = progress.next_index.prev();

@@ -143,8 +143,10 @@ impl Raft {
         next_offset: u64,
     ) {
         let Some(progress) = self.heard_from(from, epoch, round) else { return };
+        // The same place again is a doubled answer, or a lost piece: that the heartbeat repeats.
         if let Mode::Snapshot { last, offset, asked } = &mut progress.mode
             && *last == snapshot
+            && *offset != next_offset
         {
             *offset = next_offset;
             *asked = false;

@@ -1,8 +1,10 @@
 //! Requests that wait for their answer.
 
+use crate::error::Error;
 use crate::id::{EntryId, Index, NodeId, Term, Ticket};
 use crate::kv::command::{Read, Written};
 use crate::raft::reads::{ConfirmedRead, ReadToken};
+use crate::request::Response;
 use crate::time::Instant;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -23,6 +25,17 @@ pub(super) struct PassedOn {
     pub(super) leader: (NodeId, Term),
     pub(super) is_write: bool,
     pub(super) due: Instant,
+}
+
+impl PassedOn {
+    /// What the leader's response means for the client. If the network doubled a write, one copy may
+    /// have been taken in and the other refused: a refusal then proves nothing (simulator seed 188).
+    pub(super) fn answer(&self, response: Response) -> Response {
+        match response {
+            Err(error) if self.is_write && error.is_retriable() => Err(Error::OutcomeUnknown),
+            response => response,
+        }
+    }
 }
 
 /// A write that is applied, and whose copies are being counted.
@@ -50,6 +63,12 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
+    /// Nothing waits. Tickets for what is passed on begin at a random place, so that a late answer to
+    /// the process before this one is not taken for an answer to a new request (simulator seed 646).
+    pub(super) fn new(next_passed_on: Ticket) -> Self {
+        Self { next_passed_on, ..Self::default() }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.writes.len() + self.reads.len() + self.counting.len() + self.passed_on.len()
     }
