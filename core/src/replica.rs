@@ -176,9 +176,7 @@ impl Replica {
                 self.on_request(Origin::Peer { node: from, ticket }, request);
             }
             PeerBody::Forwarded { ticket, response } => {
-                if let Some(passed_on) = self.waiting.take_passed_on(ticket) {
-                    self.effects.reply.push((passed_on.ticket, passed_on.answer(response)));
-                }
+                self.effects.reply.extend(self.waiting.take_answered(ticket, response));
             }
         }
     }
@@ -227,16 +225,22 @@ impl Replica {
     }
 
     fn pass_on(&mut self, leader: NodeId, ticket: Ticket, mut request: Request) {
+        let mut lent = None;
         if let Request::Write { session: session @ None, .. } = &mut request {
-            // The network may double what is passed on, so it goes in a session of its own.
-            let client = ClientId(self.rng.next_u64());
-            let (opened, sequence) = (self.raft.commit_index(), Sequence(1));
-            *session = Some(Session { client, opened, sequence });
+            // The network may double what is passed on, so it goes in a session of this node's own.
+            let new = Session {
+                client: ClientId(self.rng.next_u64()),
+                opened: self.raft.commit_index(),
+                sequence: Sequence(1),
+            };
+            lent = Some(self.waiting.lend_session().unwrap_or(new));
+            *session = lent;
         }
         let passed_on = PassedOn {
             ticket,
             leader: (leader, self.raft.term()),
             is_write: matches!(request, Request::Write { .. }),
+            lent,
             due: self.now + self.config.timing.request_timeout,
         };
         let ticket = self.waiting.pass_on(passed_on);

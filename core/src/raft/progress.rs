@@ -41,6 +41,8 @@ pub enum Mode {
         last: EntryId,
         /// The next chunk's place in it, in bytes.
         offset: u64,
+        /// The leader's round when it moved there. Answers to older chunks carry no later one.
+        since: Round,
         /// The chunk is under way; a reply shows how far it came.
         asked: bool,
     },
@@ -107,9 +109,9 @@ impl Progress {
 
     /// The entry before `next_index` is compacted away: send the snapshot up to `snapshot`, or go on if
     /// that is under way.
-    pub fn send_snapshot(&mut self, snapshot: EntryId) {
+    pub fn send_snapshot(&mut self, snapshot: EntryId, since: Round) {
         if !matches!(self.mode, Mode::Snapshot { last, .. } if last == snapshot) {
-            self.mode = Mode::Snapshot { last: snapshot, offset: 0, asked: false };
+            self.mode = Mode::Snapshot { last: snapshot, offset: 0, since, asked: false };
             self.window.clear();
             self.window_bytes = 0;
         }

@@ -132,7 +132,7 @@ impl Raft {
             if compacted || progress.is_in_snapshot() {
                 // A transfer under way goes on, unless a newer snapshot has taken the place of its own.
                 let newest = self.snapshot.as_ref().expect("the log was compacted").last;
-                progress.send_snapshot(newest);
+                progress.send_snapshot(newest, round);
             }
             let mut send = |progress: &mut Progress, entries: Vec<Entry>| {
                 let index = progress.next_index.prev();
@@ -148,7 +148,7 @@ impl Raft {
                     send(progress, Vec::new());
                 }
                 Mode::Snapshot { asked: true, .. } => {}
-                Mode::Snapshot { last, offset, asked } => {
+                Mode::Snapshot { last, offset, asked, .. } => {
                     *asked = true;
                     let chunk = ChunkWanted { to: *node, last: *last, offset: *offset };
                     self.output.chunks.push(chunk);
@@ -288,10 +288,7 @@ impl Raft {
         if !known && self.log.term_at(prev.index) != Some(prev.term) {
             let hint = self.log.conflict_hint(prev);
             let result = AppendResult::Mismatch { refused: prev.index, hint };
-            if let Role::Follower(follower) = &mut self.role {
-                // The refusal answers the round, too.
-                follower.acknowledgement.due = false;
-            }
+            self.answered();
             return self.send(from, Body::AppendEntriesReply { epoch, round, result });
         }
         let only_asks = entries.is_empty();
@@ -367,6 +364,13 @@ impl Raft {
             let acknowledgement = &mut follower.acknowledgement;
             acknowledgement.verified = acknowledgement.verified.max(index);
             acknowledgement.due |= answer_now;
+        }
+    }
+
+    /// Another answer than an acknowledgement goes out: it answers the round, too.
+    pub(super) fn answered(&mut self) {
+        if let Role::Follower(follower) = &mut self.role {
+            follower.acknowledgement.due = false;
         }
     }
 

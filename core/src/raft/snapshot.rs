@@ -106,6 +106,7 @@ impl Raft {
             }
         }
         let next_offset = incoming.data.len() as u64;
+        self.answered();
         self.send(from, Body::InstallSnapshotReply { epoch, round, last, next_offset });
     }
 
@@ -142,14 +143,19 @@ impl Raft {
         snapshot: EntryId,
         next_offset: u64,
     ) {
-        let Some(progress) = self.heard_from(from, epoch, round) else { return };
-        // The same place again is a doubled answer, or a lost piece: that the heartbeat repeats.
-        if let Mode::Snapshot { last, offset, asked } = &mut progress.mode
+        if self.heard_from(from, epoch, round).is_none() {
+            return;
+        }
+        let Role::Leader(leader) = &mut self.role else { return };
+        let newest = leader.reads.round();
+        // A late or doubled answer must not start a second row of chunks. One that asks for less than is
+        // known to be there is believed if it is newer: the follower has lost what it had.
+        if let Some(progress) = leader.followers.get_mut(&from)
+            && let Mode::Snapshot { last, offset, since, asked } = &mut progress.mode
             && *last == snapshot
-            && *offset != next_offset
+            && (next_offset > *offset || (next_offset < *offset && round > *since))
         {
-            *offset = next_offset;
-            *asked = false;
+            (*offset, *since, *asked) = (next_offset, newest, false);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::id::{EntryId, Index, NodeId, Term, Ticket};
-use crate::kv::command::{Read, Written};
+use crate::kv::command::{Read, Session, Written};
 use crate::raft::reads::{ConfirmedRead, ReadToken};
 use crate::request::Response;
 use crate::time::Instant;
@@ -24,18 +24,9 @@ pub(super) struct PassedOn {
     /// To whom, and in which term.
     pub(super) leader: (NodeId, Term),
     pub(super) is_write: bool,
+    /// This node's own session that it goes in, if the client has none.
+    pub(super) lent: Option<Session>,
     pub(super) due: Instant,
-}
-
-impl PassedOn {
-    /// What the leader's response means for the client. If the network doubled a write, one copy may
-    /// have been taken in and the other refused: a refusal then proves nothing (simulator seed 188).
-    pub(super) fn answer(&self, response: Response) -> Response {
-        match response {
-            Err(error) if self.is_write && error.is_retriable() => Err(Error::OutcomeUnknown),
-            response => response,
-        }
-    }
 }
 
 /// A write that is applied, and whose copies are being counted.
@@ -60,6 +51,8 @@ pub(super) struct Waiting {
     /// By this node's own ticket; older ones first, and so due first.
     passed_on: BTreeMap<Ticket, PassedOn>,
     next_passed_on: Ticket,
+    /// This node's own sessions with no write under way.
+    sessions: Vec<Session>,
 }
 
 impl Waiting {
@@ -130,8 +123,29 @@ impl Waiting {
         self.next_passed_on
     }
 
-    pub(super) fn take_passed_on(&mut self, ticket: Ticket) -> Option<PassedOn> {
-        self.passed_on.remove(&ticket)
+    /// One of this node's own sessions, for one write.
+    pub(super) fn lend_session(&mut self) -> Option<Session> {
+        self.sessions.pop()
+    }
+
+    /// The leader's response to what was passed on, as an answer to the client. If the network doubled a
+    /// write, one copy may have been taken in and the other refused: a refusal then proves nothing
+    /// (simulator seed 188).
+    pub(super) fn take_answered(
+        &mut self,
+        ticket: Ticket,
+        response: Response,
+    ) -> Option<(Ticket, Response)> {
+        let PassedOn { ticket, is_write, lent, .. } = self.passed_on.remove(&ticket)?;
+        let unknown = matches!(&response, Err(error) if is_write && error.is_retriable())
+            || (lent.is_some() && response == Err(Error::SessionExpired));
+        if unknown {
+            return Some((ticket, Err(Error::OutcomeUnknown)));
+        }
+        // The write is done with, so the session is free for the next.
+        let next = |session: Session| Session { sequence: session.sequence.next(), ..session };
+        self.sessions.extend(lent.map(next));
+        Some((ticket, response))
     }
 
     /// Requests passed on to a node that leads no more, or too long ago.
