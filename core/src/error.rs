@@ -149,8 +149,7 @@ impl fmt::Display for Error {
             Self::Invalid { reason } => write!(f, "invalid request: {reason}"),
             Self::ClusterMismatch { have, want } => write!(
                 f,
-                "wrong cluster, the node is of {:016x} and {:016x} was asked for; check --cluster",
-                have.0, want.0
+                "wrong cluster, the node is of {have} and {want} was asked for; check --cluster"
             ),
             Self::VersionMismatch { have, want } => write!(
                 f,

@@ -1,6 +1,7 @@
 //! The nouns that are numbers, each as its own type so that a term is never taken for an index.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
 macro_rules! number {
@@ -32,6 +33,41 @@ macro_rules! number {
     };
 }
 
+/// A name that is too large for the numbers of JSON in some languages: there it is 16 hexadecimal digits.
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub u64);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:016x}", self.0)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                match serializer.is_human_readable() {
+                    true => serializer.collect_str(self),
+                    false => self.0.serialize(serializer),
+                }
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                if !deserializer.is_human_readable() {
+                    return u64::deserialize(deserializer).map(Self);
+                }
+                let digits = String::deserialize(deserializer)?;
+                let name = u64::from_str_radix(&digits, 16);
+                name.map(Self).map_err(|_| D::Error::custom("expected up to 16 hexadecimal digits"))
+            }
+        }
+    };
+}
+
 number! {
     /// A server of the cluster: its place, from 1, in the list the cluster was founded with.
     NodeId
@@ -58,16 +94,16 @@ number! {
     /// epoch is from before the stream was reset, and says nothing about today's log.
     Epoch
 }
-number! {
+name! {
     /// The life of one data directory. A directory made anew gets a new one, so that a node that has
     /// forgotten its votes cannot pass for the node that cast them.
     Incarnation
 }
-number! {
+name! {
     /// The cluster, derived from its founding list of addresses. See [`ClusterId::of`].
     ClusterId
 }
-number! {
+name! {
     /// A client session's random name. See [`crate::kv::session`].
     ClientId
 }

@@ -92,9 +92,14 @@ pub fn replay(segments: &[(u64, &[u8])]) -> Result<Replayed, Damage> {
         let tail = &mut replayed.tail;
         let Some(header) = SegmentHeader::decode(bytes).filter(|header| header.number == *number)
         else {
-            // The last segment may have been on its way to being opened; so may those behind it.
-            if let Some(damage) = first_durable_after(later, tail.position) {
-                return Err(Damage::Header { segment: damage.min(*number) });
+            // It may have been on its way to being opened, and so may those behind it. But the oldest
+            // of several uses was open, and so was one with something durable in it or behind it.
+            let records = bytes.get(SEGMENT_HEADER_BYTES as usize..).unwrap_or_default();
+            let was_open = (place == 0 && *number > 1)
+                || durable_record_in(records, tail.position, tail.position)
+                || first_durable_after(later, tail.position).is_some();
+            if was_open {
+                return Err(Damage::Header { segment: *number });
             }
             tail.torn = true;
             return replayed.finish();
