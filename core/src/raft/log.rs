@@ -111,8 +111,10 @@ impl Log {
         EntryId { term: self.term_at(index).unwrap_or_default(), index }
     }
 
-    /// Forgets entries up to `index`, which a snapshot includes.
+    /// Forgets entries up to `index`, which a snapshot includes, but none that no write has carried yet:
+    /// the disk's log stays whole even where the snapshot takes longer to get there.
     pub fn compact(&mut self, index: Index) {
+        let index = index.min(self.handed_out);
         let Some(term) = self.term_at(index) else { return };
         self.entries.drain(..(index.0 - self.base.index.0) as usize);
         self.base = EntryId { term, index };
