@@ -26,7 +26,7 @@ pub enum Payload {
     /// A command for the state machine, opaque to consensus.
     Command(Bytes),
     /// A new configuration (§6).
-    Configuration(Configuration),
+    Configuration(Box<Configuration>),
 }
 
 impl Entry {

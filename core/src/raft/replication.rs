@@ -397,7 +397,7 @@ impl Raft {
             if let Some(Entry { payload: Payload::Configuration(configuration), .. }) =
                 self.log.entry(Index(index))
             {
-                self.configurations.push((Index(index), configuration.clone()));
+                self.configurations.push((Index(index), (**configuration).clone()));
             }
         }
     }
