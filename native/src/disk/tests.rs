@@ -1,0 +1,165 @@
+use super::spares::SPARES_MAX;
+use super::*;
+use crate::datadir;
+use crate::identity::Identity;
+use raft_core::id::{ClusterId, Incarnation, Index, NodeId, Term};
+use raft_core::raft::message::{Entry, Payload};
+use raft_core::time::ClusterTime;
+use std::time::Instant;
+
+const VALUE_BYTES: usize = 1 << 20;
+
+fn open(path: &Path) -> datadir::Opened {
+    let founded_by = vec!["localhost:8001".to_owned()];
+    let cluster = ClusterId::of(&founded_by);
+    let wanted = Identity { cluster, node: NodeId(1), incarnation: Incarnation(7), founded_by };
+    datadir::open(path, &wanted).unwrap()
+}
+
+/// A disk as a node has it, on a directory that outlives it.
+struct Running {
+    disk: Disk,
+    persisted: watch::Receiver<WriteSeq>,
+    thread: JoinHandle<()>,
+}
+
+impl Running {
+    fn start(path: &Path) -> Self {
+        let datadir::Opened { dir, incarnation, replayed, spares, .. } = open(path);
+        let cluster = ClusterId::of(&["localhost:8001"]);
+        let wal = Wal::resume(cluster, NodeId(1), incarnation, SEGMENT_BYTES, &replayed);
+        let current = replayed.tail.segments.last().map(|(number, _)| *number);
+        let (disk, persisted, thread) = start(dir, wal, current, spares, 4).unwrap();
+        Self { disk, persisted, thread }
+    }
+
+    fn wait_for(&mut self, seq: u64) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(self.persisted.wait_for(|durable| durable.0 >= seq)).unwrap();
+    }
+
+    fn stop(self) {
+        drop(self.disk);
+        self.thread.join().unwrap();
+    }
+}
+
+/// The write that appends one large entry, numbered as its index.
+fn append(index: u64) -> Write {
+    let payload = Payload::Command(vec![index as u8; VALUE_BYTES].into());
+    let entries = vec![Entry { term: Term(1), time: ClusterTime(index), payload }];
+    Write { seq: WriteSeq(index), first: Index(index), entries, ..Default::default() }
+}
+
+fn snapshot(index: u64) -> Option<Snapshot> {
+    let (last, time) = (EntryId::new(1, index), ClusterTime(index));
+    let meta = SnapshotMeta { last, time, configuration: Default::default() };
+    Some(Snapshot { meta, store: Store::default() })
+}
+
+/// The times of the entries that a directory holds: they are the indices they were made for.
+fn entries(path: &Path) -> Vec<u64> {
+    open(path).durable.entries.iter().map(|entry| entry.time.0).collect()
+}
+
+fn names(path: &Path, prefix: &str) -> Vec<String> {
+    let names = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name());
+    let names = names.map(|name| name.to_str().unwrap().to_owned());
+    let mut names: Vec<String> = names.filter(|name| name.starts_with(prefix)).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn writes_over_several_segments_come_back_in_order_after_each_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    for start in [1, 21] {
+        let mut running = Running::start(directory.path());
+        for index in start..start + 20 {
+            running.disk.write(append(index), false);
+            running.wait_for(index);
+        }
+        running.stop();
+    }
+    assert!(names(directory.path(), "segment-").len() >= 3);
+    assert_eq!(entries(directory.path()), (1..=40).collect::<Vec<u64>>());
+}
+
+#[test]
+fn segments_that_a_leader_s_snapshot_covers_are_recycled_and_their_old_records_stay_dead() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut running = Running::start(directory.path());
+    for index in 1..=100 {
+        let mut write = append(index);
+        if index % 40 == 0 {
+            write.snapshot = snapshot(index - 1);
+        }
+        running.disk.write(write, false);
+        running.wait_for(index);
+    }
+    running.stop();
+
+    // 40 MiB at most between two snapshots, and what one of them cannot retire yet.
+    assert!(names(directory.path(), "segment-").len() <= 5);
+    assert!(names(directory.path(), "spare-").len() <= SPARES_MAX + 1);
+    assert_eq!(names(directory.path(), "snapshot-").len(), 1);
+    assert_eq!(open(directory.path()).durable.snapshot, snapshot(79));
+    assert_eq!(entries(directory.path()), (80..=100).collect::<Vec<u64>>());
+}
+
+#[test]
+fn a_snapshot_of_the_node_s_own_is_named_once_stored_and_then_shortens_the_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut running = Running::start(directory.path());
+    for index in 1..=40 {
+        running.disk.write(append(index), false);
+        running.wait_for(index);
+    }
+    let before = names(directory.path(), "segment-").len();
+    let write = Write { seq: WriteSeq(41), snapshot: snapshot(39), ..Default::default() };
+    running.disk.write(write, true);
+    running.wait_for(41);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while names(directory.path(), "segment-").len() == before {
+        assert!(Instant::now() < deadline, "the snapshot is never named");
+        thread::yield_now();
+    }
+    running.stop();
+    assert_eq!(open(directory.path()).durable.snapshot, snapshot(39));
+    assert_eq!(entries(directory.path()), [40]);
+}
+
+#[test]
+fn a_disk_that_stops_names_the_snapshot_it_is_storing() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut running = Running::start(directory.path());
+    let write = Write { snapshot: snapshot(1), ..append(1) };
+    running.disk.write(write, true);
+    running.wait_for(1);
+    running.stop();
+    assert_eq!(open(directory.path()).durable.snapshot, snapshot(1));
+    assert_eq!(entries(directory.path()), [0; 0]);
+}
+
+#[test]
+fn a_leader_s_snapshot_is_not_undone_by_an_older_one_of_the_node_s_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut running = Running::start(directory.path());
+    running.disk.write(Write { snapshot: snapshot(1), ..append(1) }, true);
+    let write = Write { seq: WriteSeq(2), snapshot: snapshot(50), ..Default::default() };
+    running.disk.write(write, false);
+    running.wait_for(2);
+    running.stop();
+    assert_eq!(open(directory.path()).durable.snapshot, snapshot(50));
+}
+
+#[test]
+fn writes_handed_over_together_are_reported_once_all_are_durable() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut running = Running::start(directory.path());
+    (1..=4).for_each(|index| running.disk.write(append(index), false));
+    running.wait_for(4);
+    assert_eq!(*running.persisted.borrow(), WriteSeq(4));
+    running.stop();
+    assert_eq!(entries(directory.path()), [1, 2, 3, 4]);
+}
