@@ -1,0 +1,152 @@
+//! A hash for every log entry there ever was.
+
+use raft_core::id::{EntryId, Index, NodeId, Term};
+use raft_core::raft::log::Log;
+use raft_core::raft::message::{Entry, Payload};
+use std::collections::VecDeque;
+
+use crate::checker::violation::{Broken, Check, Property, ensure};
+use crate::random::mix;
+
+/// The hash of an entry and of all before it. Equal chains mean equal logs.
+pub(super) type Chain = u64;
+
+/// By index, then by term: the chain of each entry that was in any log.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Chains(Vec<Vec<(Term, Chain)>>);
+
+/// The log of one node as it was last seen.
+#[derive(Clone, Debug, Default)]
+pub(super) struct SeenLog {
+    base: (EntryId, Chain),
+    entries: VecDeque<(Term, Chain)>,
+}
+
+impl Chains {
+    fn get(&self, id: EntryId) -> Option<Chain> {
+        if id == EntryId::default() {
+            return Some(0);
+        }
+        let known = self.0.get(id.index.0 as usize - 1)?;
+        known.iter().find(|(term, _)| *term == id.term).map(|(_, chain)| *chain)
+    }
+
+    /// Log Matching: an index and a term name one entry, and one log before it.
+    fn record(&mut self, node: NodeId, id: EntryId, chain: Chain) -> Check {
+        if let Some(known) = self.get(id) {
+            return ensure(known == chain, Property::LogMatching, || {
+                format!("entry {id} of node {node}, or one before it, is not what it was elsewhere")
+            });
+        }
+        let place = id.index.0 as usize - 1;
+        self.0.resize_with(self.0.len().max(place + 1), Vec::new);
+        self.0[place].push((id.term, chain));
+        Ok(())
+    }
+}
+
+impl SeenLog {
+    /// A log that begins anew: after a restart.
+    pub(super) fn beginning_at(base: EntryId, chains: &Chains) -> Result<Self, Broken> {
+        let Some(chain) = chains.get(base) else {
+            let facts = format!("a log begins after entry {base}, which was in no log");
+            return Err(Broken { property: Property::LogMatching, facts });
+        };
+        Ok(Self { base: (base, chain), entries: VecDeque::new() })
+    }
+
+    pub(super) fn base(&self) -> EntryId {
+        self.base.0
+    }
+
+    pub(super) fn last(&self) -> Index {
+        Index(self.base.0.index.0 + self.entries.len() as u64)
+    }
+
+    /// The term and chain at `index`, if it is held or the base.
+    pub(super) fn at(&self, index: Index) -> Option<(Term, Chain)> {
+        match index.0.checked_sub(self.base.0.index.0)? {
+            0 => Some((self.base.0.term, self.base.1)),
+            place => self.entries.get(place as usize - 1).copied(),
+        }
+    }
+
+    /// Looks at the log again. Returns the first index that changed or went. What was compacted away is
+    /// remembered until [`SeenLog::forget`].
+    pub(super) fn follow(
+        &mut self,
+        node: NodeId,
+        log: &Log,
+        chains: &mut Chains,
+    ) -> Result<Index, Broken> {
+        self.follow_base(log.base(), chains)?;
+        let mut same = self.last().min(log.last().index);
+        // An entry of the same index and term is the same entry: what is before it did not change.
+        while same > log.base().index && self.at(same).map(|(term, _)| term) != log.term_at(same) {
+            same = same.prev();
+        }
+        self.entries.truncate((same.0 - self.base().index.0) as usize);
+        let mut chain = self.at(same).map_or(0, |(_, chain)| chain);
+        for index in same.next().0..=log.last().index.0 {
+            let index = Index(index);
+            let entry = log.entry(index).expect("the log holds what it says it holds");
+            chain = link(chain, entry);
+            chains.record(node, EntryId { term: entry.term, index }, chain)?;
+            self.entries.push_back((entry.term, chain));
+        }
+        Ok(same.next())
+    }
+
+    fn follow_base(&mut self, base: EntryId, chains: &Chains) -> Check {
+        if base == self.base.0 {
+            return Ok(());
+        }
+        ensure(base.index > self.base.0.index, Property::Monotonicity, || {
+            format!("the beginning of a log goes back from {} to {base}", self.base.0)
+        })?;
+        match self.at(base.index) {
+            Some((term, _)) if term == base.term => {}
+            _ => *self = Self::beginning_at(base, chains)?,
+        }
+        Ok(())
+    }
+
+    /// Forgets what the log has compacted away.
+    pub(super) fn forget(&mut self, log: &Log) {
+        let base = log.base();
+        if let Some((_, chain)) = self.at(base.index) {
+            self.entries.drain(..(base.index.0 - self.base.0.index.0) as usize);
+            self.base = (base, chain);
+        }
+    }
+
+    /// Looks at every entry again, also at those that cannot have changed.
+    pub(super) fn check_whole(&self, node: NodeId, log: &Log) -> Check {
+        let mut chain = self.base.1;
+        for (place, (term, seen)) in self.entries.iter().enumerate() {
+            let index = Index(self.base.0.index.0 + 1 + place as u64);
+            chain = log.entry(index).map_or(!*seen, |entry| link(chain, entry));
+            ensure(chain == *seen, Property::LogMatching, || {
+                format!("entry {index} of term {term} in the log of node {node} changed in place")
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn link(before: Chain, entry: &Entry) -> Chain {
+    let chain = mix(mix(before ^ entry.term.0) ^ entry.time.0);
+    match &entry.payload {
+        Payload::Noop => chain,
+        Payload::Command(command) => command.chunks(8).fold(mix(chain), |chain, chunk| {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            mix(chain ^ u64::from_le_bytes(word)).wrapping_add(chunk.len() as u64)
+        }),
+        Payload::Configuration(configuration) => {
+            let voters = configuration.voters.iter().map(|voter| voter.0);
+            let outgoing = configuration.outgoing.iter().map(|voter| !voter.0);
+            voters.chain(outgoing).fold(!chain, |chain, id| mix(chain ^ id))
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! What commands do.
+
+use crate::checker::Check;
+use crate::cluster::Sim;
+use crate::faults::Command;
+use crate::linearizability::Call;
+use crate::queue::Event;
+use bytes::Bytes;
+use raft_core::id::NodeId;
+use raft_core::kv::command::Condition;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+impl Sim {
+    pub(super) fn carry_out(&mut self, command: Command) -> Check {
+        self.trace.line(self.now, None, format_args!("{command}"));
+        if !matches!(command, Command::Write { .. } | Command::Read { .. }) {
+            self.counters.faults += 1;
+        }
+        match command {
+            Command::Crash(node) => self.each(|sim, place| sim.named(place, node), Self::crash),
+            Command::CrashLeader => self.each(Self::is_leader, Self::crash),
+            Command::CrashAll => self.each(|_, _| true, Self::crash),
+            Command::Restart(node) => self.each(|sim, place| sim.named(place, node), Self::restart),
+            Command::RestartAll => self.each(|_, _| true, Self::restart),
+            Command::Pause(node) => self.each(|sim, place| sim.named(place, node), Self::pause),
+            Command::PauseLeader => self.each(Self::is_leader, Self::pause),
+            Command::Resume(node) => self.each(|sim, place| sim.named(place, node), Self::resume),
+            Command::ResumeAll => self.each(|_, _| true, Self::resume),
+            Command::Cut { from, to } => {
+                self.network.cut(from, to);
+                Ok(())
+            }
+            Command::Heal { from, to } => {
+                self.network.heal(from, to);
+                Ok(())
+            }
+            Command::Split(side) => {
+                self.split(&side);
+                Ok(())
+            }
+            Command::IsolateLeader => self.each(Self::is_leader, |sim, place| {
+                sim.split(&BTreeSet::from([sim.nodes[place].id]));
+                Ok(())
+            }),
+            Command::HealAll => {
+                self.network.heal_all();
+                Ok(())
+            }
+            Command::Lose(ppm) => {
+                self.network.lose(ppm);
+                Ok(())
+            }
+            Command::SlowDisk { node, sync } => self
+                .each(|sim, place| sim.named(place, node), |sim, place| sim.set_disk(place, sync)),
+            Command::Write { key, value } => {
+                self.script(key, Call::Set { value, condition: Condition::Any });
+                Ok(())
+            }
+            Command::Read { key } => {
+                self.script(key, Call::Get);
+                Ok(())
+            }
+            Command::EndFaults => self.end_faults(),
+        }
+    }
+
+    /// Does `what` to every node for which `which` holds now.
+    fn each(
+        &mut self,
+        which: impl Fn(&Self, usize) -> bool,
+        what: impl Fn(&mut Self, usize) -> Check,
+    ) -> Check {
+        let places: Vec<usize> =
+            (0..self.nodes.len()).filter(|place| which(self, *place)).collect();
+        places.into_iter().try_for_each(|place| what(self, place))
+    }
+
+    fn named(&self, place: usize, node: NodeId) -> bool {
+        self.nodes[place].id == node
+    }
+
+    /// The leader: of several that think so, the one of the latest term.
+    fn is_leader(&self, place: usize) -> bool {
+        let term = |place: usize| {
+            let node = &self.nodes[place];
+            node.replica().filter(|_| node.leads()).map(|replica| replica.raft().term())
+        };
+        term(place).is_some() && term(place) == (0..self.nodes.len()).filter_map(term).max()
+    }
+
+    fn crash(&mut self, place: usize) -> Check {
+        let node = &mut self.nodes[place];
+        if !node.is_up() {
+            return Ok(());
+        }
+        let id = node.id;
+        node.forget();
+        node.disk.crash(&mut self.disk_random);
+        let keys = [node.run.take(), node.wake.take().map(|(_, key)| key), node.synced.take()];
+        keys.into_iter().for_each(|key| self.queue.cancel(key));
+        self.counters.crashes += 1;
+        self.trace.line(self.now, Some(id), format_args!("crashes"));
+        for client in self.workload.hung_up(id) {
+            self.client_at(client, self.now);
+        }
+        Ok(())
+    }
+
+    fn restart(&mut self, place: usize) -> Check {
+        if self.nodes[place].is_up() { Ok(()) } else { self.start(place) }
+    }
+
+    fn pause(&mut self, place: usize) -> Check {
+        let node = &mut self.nodes[place];
+        node.paused = node.is_up();
+        Ok(())
+    }
+
+    fn resume(&mut self, place: usize) -> Check {
+        if !std::mem::take(&mut self.nodes[place].paused) {
+            return Ok(());
+        }
+        // What arrived meanwhile comes before the deadline that passed meanwhile.
+        let node = &mut self.nodes[place];
+        self.queue.cancel(node.run.take());
+        self.queue.cancel(node.wake.take().map(|(_, key)| key));
+        self.run(place, false)
+    }
+
+    fn split(&mut self, side: &BTreeSet<NodeId>) {
+        let nodes = 1..=self.nodes.len() as u64;
+        for from in nodes.clone().map(NodeId) {
+            for to in nodes.clone().map(NodeId) {
+                if side.contains(&from) != side.contains(&to) {
+                    self.network.cut(from, to);
+                }
+            }
+        }
+    }
+
+    fn set_disk(&mut self, place: usize, sync: Option<Duration>) -> Check {
+        let node = &mut self.nodes[place];
+        node.slow_sync = sync;
+        if let Some(key) = node.synced.take() {
+            self.queue.cancel(Some(key));
+            let ends_at = self.now + sync.unwrap_or(self.options.disk.sync_min);
+            node.synced = Some(self.queue.at(ends_at, Event::Synced(node.id)));
+        }
+        Ok(())
+    }
+
+    pub(super) fn script(&mut self, key: Bytes, call: Call) {
+        let idle = self.workload.is_idle();
+        self.workload.script(key, call);
+        if idle {
+            self.client_at(0, self.now);
+        }
+    }
+
+    /// Heals everything. A run with faults then has to prove itself well.
+    fn end_faults(&mut self) -> Check {
+        self.network.calm();
+        self.each(|_, _| true, |sim, place| sim.set_disk(place, None))?;
+        self.each(|_, _| true, Self::restart)?;
+        self.each(|_, _| true, Self::resume)?;
+        if let Some(faults) = &self.options.faults
+            && !self.ending
+        {
+            self.ending = true;
+            self.queue.at(self.now + faults.healing_max, Event::Verdict);
+            self.workload.end();
+            let (key, value) = (Bytes::from_static(b"after all"), Bytes::from_static(b"well"));
+            self.script(key.clone(), Call::Set { value, condition: Condition::Any });
+            self.script(key, Call::Get);
+        }
+        Ok(())
+    }
+}

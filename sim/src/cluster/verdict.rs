@@ -1,0 +1,69 @@
+//! How a run with faults ends: the healed cluster elects, converges and answers, and what clients saw
+//! all along was one store.
+
+use crate::checker::{Broken, Check, Property, View};
+use crate::cluster::Sim;
+use crate::linearizability;
+use raft_core::raft::log::Log;
+use raft_core::replica::Replica;
+use std::fmt::Write as _;
+
+impl Sim {
+    /// Ends the run once the healed cluster is well.
+    pub(super) fn look_for_the_end(&mut self) -> Check {
+        if !self.ending || !self.workload.has_ended() || !self.has_converged() {
+            return Ok(());
+        }
+        self.over = true;
+        for node in &self.nodes {
+            if let Some(replica) = node.replica() {
+                self.checker.check_whole(&View::of(replica))?;
+            }
+        }
+        linearizability::check(self.history())
+            .map_err(|e| Broken { property: Property::Linearizability, facts: e.to_string() })?;
+        self.trace.line(self.now, None, format_args!("all is well"));
+        Ok(())
+    }
+
+    /// One leader, followed by all, and every log the same, committed, applied and durable.
+    fn has_converged(&self) -> bool {
+        let mut replicas = self.nodes.iter().map(|node| node.replica());
+        let Some(Some(first)) = replicas.next() else { return false };
+        let leader = first.raft().leader();
+        let state = |replica: &Replica| {
+            let (raft, log): (_, &Log) = (replica.raft(), replica.raft().log());
+            (raft.term(), raft.leader(), log.last(), raft.commit_index(), replica.applied_index())
+        };
+        let is_quiet = |replica: &Replica| {
+            let log = replica.raft().log();
+            let last = log.last().index;
+            log.durable() == last && replica.applied_index() == last
+        };
+        leader.is_some()
+            && is_quiet(first)
+            && replicas.all(|other| other.is_some_and(|o| is_quiet(o) && state(o) == state(first)))
+    }
+
+    /// The time for healing is over.
+    pub(super) fn verdict(&mut self) -> Check {
+        let mut facts = "the healed cluster is not well in time:".to_owned();
+        for node in &self.nodes {
+            let Some(replica) = node.replica() else { continue };
+            let (raft, last) = (replica.raft(), replica.raft().log().last());
+            let _ = write!(
+                facts,
+                " node {} is {} of term {}, log to {last}, durable {}, commit {}, applied {};",
+                node.id,
+                raft.role_name(),
+                raft.term(),
+                raft.log().durable(),
+                raft.commit_index(),
+                replica.applied_index()
+            );
+        }
+        let open = self.history().iter().filter(|operation| operation.returned.is_none()).count();
+        let _ = write!(facts, " {open} operations have no outcome");
+        Err(Broken { property: Property::Liveness, facts })
+    }
+}

@@ -1,0 +1,210 @@
+//! What is done to a cluster, as data: by a seeded plan, by a script, or by a person.
+
+use crate::options::{FaultOptions, Options};
+use crate::random::{Purpose, Random};
+use bytes::Bytes;
+use raft_core::id::NodeId;
+use raft_core::text;
+use raft_core::time::Instant;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+
+/// Something that is done to a cluster. What makes no sense at the moment (crashing a node that is
+/// down) does nothing, so that a list of commands can be shortened at any place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// A node loses its power: all it has not synced may be gone, in part or in whole.
+    Crash(NodeId),
+    /// The leader, if there is one, crashes.
+    CrashLeader,
+    /// Every node crashes.
+    CrashAll,
+    /// A node that is down starts from its disk.
+    Restart(NodeId),
+    /// Every node that is down starts.
+    RestartAll,
+    /// A node stands still: time passes, messages pile up.
+    Pause(NodeId),
+    /// The leader, if there is one, stands still.
+    PauseLeader,
+    /// A node goes on.
+    Resume(NodeId),
+    /// Every node goes on.
+    ResumeAll,
+    /// A link carries nothing in this direction.
+    Cut {
+        /// From this node.
+        from: NodeId,
+        /// To this node.
+        to: NodeId,
+    },
+    /// A link is whole again in this direction.
+    Heal {
+        /// From this node.
+        from: NodeId,
+        /// To this node.
+        to: NodeId,
+    },
+    /// All links between these nodes and the others are cut, both ways.
+    Split(BTreeSet<NodeId>),
+    /// All links of the leader, if there is one, are cut, both ways.
+    IsolateLeader,
+    /// Every link is whole again.
+    HealAll,
+    /// Messages are lost this many times in a million, or as the options say if `None`.
+    Lose(Option<u32>),
+    /// A node's syncs take this long, or as long as the options say if `None`. A sync under way is
+    /// measured anew.
+    SlowDisk {
+        /// The node.
+        node: NodeId,
+        /// How long a sync takes.
+        sync: Option<Duration>,
+    },
+    /// Client 0 sets a key.
+    Write {
+        /// The key.
+        #[serde(with = "text")]
+        key: Bytes,
+        /// Its new value.
+        #[serde(with = "text")]
+        value: Bytes,
+    },
+    /// Client 0 reads a key.
+    Read {
+        /// The key.
+        #[serde(with = "text")]
+        key: Bytes,
+    },
+    /// Everything is healed and every node starts; from now on nothing goes wrong. A run with faults
+    /// then ends when the cluster has proved itself well.
+    EndFaults,
+}
+
+/// What goes wrong in a run, from beginning to end: each fault with what ends it, and the end of all.
+pub(crate) fn plan(options: &Options) -> Vec<(Instant, Command)> {
+    let Some(faults) = &options.faults else { return Vec::new() };
+    let random = &mut Random::new(options.seed, Purpose::Faults);
+    let end = Instant(0) + faults.lasting;
+    let mut plan = vec![(end, Command::EndFaults)];
+    let kinds = kinds(faults);
+    let weights = kinds.iter().map(|(weight, _)| u64::from(*weight)).sum();
+    let mut begin = Instant(0);
+    loop {
+        begin = begin + random.duration(Duration::from_millis(1), faults.interval_max);
+        if weights == 0 || begin >= end {
+            return plan;
+        }
+        let kind = draw(&kinds, random.below(weights));
+        let (first, last) = fault(options, random, kind);
+        plan.push((begin, first));
+        plan.push((begin + random.duration(Duration::ZERO, faults.duration_max), last));
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Crash,
+    CrashLeader,
+    CrashAll,
+    Split,
+    IsolateLeader,
+    Cut,
+    Loss,
+    Pause,
+    PauseLeader,
+    SlowDisk,
+}
+
+fn kinds(faults: &FaultOptions) -> [(u32, Kind); 10] {
+    [
+        (faults.crash, Kind::Crash),
+        (faults.crash_leader, Kind::CrashLeader),
+        (faults.crash_all, Kind::CrashAll),
+        (faults.split, Kind::Split),
+        (faults.isolate_leader, Kind::IsolateLeader),
+        (faults.cut, Kind::Cut),
+        (faults.loss, Kind::Loss),
+        (faults.pause, Kind::Pause),
+        (faults.pause_leader, Kind::PauseLeader),
+        (faults.slow_disk, Kind::SlowDisk),
+    ]
+}
+
+/// The kind that the `number`-th unit of weight falls on.
+fn draw(kinds: &[(u32, Kind)], mut number: u64) -> Kind {
+    for (weight, kind) in kinds {
+        match number.checked_sub(u64::from(*weight)) {
+            Some(rest) => number = rest,
+            None => return *kind,
+        }
+    }
+    unreachable!("the number is below the sum of the weights")
+}
+
+/// A fault and what ends it.
+fn fault(options: &Options, random: &mut Random, kind: Kind) -> (Command, Command) {
+    let node = NodeId(random.between(1, options.nodes));
+    let other = NodeId(random.between(1, options.nodes));
+    match kind {
+        Kind::Crash => (Command::Crash(node), Command::Restart(node)),
+        Kind::CrashLeader => (Command::CrashLeader, Command::RestartAll),
+        Kind::CrashAll => (Command::CrashAll, Command::RestartAll),
+        Kind::Split => {
+            let side = (1..=options.nodes).map(NodeId).filter(|_| random.chance(500_000));
+            (Command::Split(side.collect()), Command::HealAll)
+        }
+        Kind::IsolateLeader => (Command::IsolateLeader, Command::HealAll),
+        Kind::Cut => {
+            (Command::Cut { from: node, to: other }, Command::Heal { from: node, to: other })
+        }
+        Kind::Loss => {
+            (Command::Lose(Some(random.pick(&[100_000, 300_000, 900_000]))), Command::Lose(None))
+        }
+        Kind::Pause => (Command::Pause(node), Command::Resume(node)),
+        Kind::PauseLeader => (Command::PauseLeader, Command::ResumeAll),
+        Kind::SlowDisk => {
+            let longest = options.timing.election_timeout_max * random.pick(&[1, 20]);
+            let sync = random.duration(options.disk.sync_max, longest);
+            (Command::SlowDisk { node, sync: Some(sync) }, Command::SlowDisk { node, sync: None })
+        }
+    }
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Crash(node) => write!(f, "crash node {node}"),
+            Self::CrashLeader => write!(f, "crash the leader"),
+            Self::CrashAll => write!(f, "crash all nodes"),
+            Self::Restart(node) => write!(f, "restart node {node}"),
+            Self::RestartAll => write!(f, "restart all nodes"),
+            Self::Pause(node) => write!(f, "pause node {node}"),
+            Self::PauseLeader => write!(f, "pause the leader"),
+            Self::Resume(node) => write!(f, "resume node {node}"),
+            Self::ResumeAll => write!(f, "resume all nodes"),
+            Self::Cut { from, to } => write!(f, "cut {from}->{to}"),
+            Self::Heal { from, to } => write!(f, "heal {from}->{to}"),
+            Self::Split(side) => {
+                write!(f, "split off")?;
+                side.iter().try_for_each(|node| write!(f, " {node}"))
+            }
+            Self::IsolateLeader => write!(f, "isolate the leader"),
+            Self::HealAll => write!(f, "heal all links"),
+            Self::Lose(Some(ppm)) => write!(f, "lose {ppm} messages in a million"),
+            Self::Lose(None) => write!(f, "lose messages as usual"),
+            Self::SlowDisk { node, sync: Some(sync) } => {
+                write!(f, "slow the disk of node {node} to {} us a sync", sync.as_micros())
+            }
+            Self::SlowDisk { node, sync: None } => write!(f, "mend the disk of node {node}"),
+            Self::Write { key, value } => {
+                write!(f, "set {}={}", text::display(key), text::display(value))
+            }
+            Self::Read { key } => write!(f, "get {}", text::display(key)),
+            Self::EndFaults => write!(f, "end all faults"),
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! What is under way between nodes, and between clients and nodes.
+
+use crate::options::NetworkOptions;
+use crate::random::{Purpose, Random};
+use crate::trace::{Answered, Asked};
+use raft_core::id::{NodeId, Ticket};
+use raft_core::replica::{Envelope, PeerBody};
+use raft_core::request::{Request, Response};
+use raft_core::time::Instant;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// Where messages come from and go to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// A node.
+    Node(NodeId),
+    /// A client, by its number. Client 0 is the one that commands speak through.
+    Client(u64),
+}
+
+/// A message on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flight {
+    /// Its number, from 1 in the order of sending. The copy of a doubled message has its own.
+    pub id: u64,
+    /// From here.
+    pub from: Place,
+    /// To there.
+    pub to: Place,
+    /// What it carries.
+    pub cargo: Cargo,
+    /// When it was sent.
+    pub sent_at: Instant,
+    /// When it arrives, or would.
+    pub arrives_at: Instant,
+    /// It will not arrive. One that is not lost can still find its link cut or its node down.
+    pub lost: bool,
+}
+
+/// What a message carries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cargo {
+    /// From node to node.
+    Peer(Envelope),
+    /// From a client to a node.
+    Request {
+        /// The client's name for it.
+        ticket: Ticket,
+        /// What is asked.
+        request: Request,
+    },
+    /// From a node to a client.
+    Response {
+        /// The client's name for the request.
+        ticket: Ticket,
+        /// The answer.
+        response: Response,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Network {
+    options: NetworkOptions,
+    random: Random,
+    /// What a command said about loss.
+    loss_ppm: Option<u32>,
+    cuts: BTreeSet<(NodeId, NodeId)>,
+    sent: u64,
+    /// When the newest message of each link arrives, if links keep the order.
+    last_arrival: BTreeMap<(Place, Place), Instant>,
+}
+
+impl Network {
+    pub(crate) fn new(options: NetworkOptions, seed: u64) -> Self {
+        Self {
+            options,
+            random: Random::new(seed, Purpose::Network),
+            loss_ppm: None,
+            cuts: BTreeSet::new(),
+            sent: 0,
+            last_arrival: BTreeMap::new(),
+        }
+    }
+
+    /// Sends a message: usually one flight, now and then two.
+    pub(crate) fn send(
+        &mut self,
+        now: Instant,
+        from: Place,
+        to: Place,
+        cargo: Cargo,
+    ) -> (Flight, Option<Flight>) {
+        let loss_ppm = self.loss_ppm.unwrap_or(self.options.loss_ppm);
+        let lost = self.is_cut(from, to) || self.random.chance(loss_ppm);
+        // A client's connection loses everything at once or nothing, and doubles nothing.
+        let doubled =
+            matches!(cargo, Cargo::Peer(_)) && self.random.chance(self.options.duplicate_ppm);
+        let copy = doubled.then(|| cargo.clone());
+        let flight = self.flight(now, from, to, cargo, lost);
+        (flight, copy.map(|cargo| self.flight(now, from, to, cargo, lost)))
+    }
+
+    fn flight(&mut self, now: Instant, from: Place, to: Place, cargo: Cargo, lost: bool) -> Flight {
+        let NetworkOptions { delay_min, delay_max, straggler_delay_max, .. } = self.options;
+        let straggles = self.random.chance(self.options.straggler_ppm);
+        let longest = if straggles { straggler_delay_max } else { delay_max };
+        let mut arrives_at = now + self.random.duration(delay_min, longest.max(delay_min));
+        if self.options.in_order {
+            let last = self.last_arrival.entry((from, to)).or_default();
+            arrives_at = arrives_at.max(*last);
+            *last = arrives_at;
+        }
+        self.sent += 1;
+        Flight { id: self.sent, from, to, cargo, sent_at: now, arrives_at, lost }
+    }
+
+    /// Whether the link carries nothing in this direction. Those of clients are never cut.
+    pub(crate) fn is_cut(&self, from: Place, to: Place) -> bool {
+        match (from, to) {
+            (Place::Node(from), Place::Node(to)) => self.cuts.contains(&(from, to)),
+            _ => false,
+        }
+    }
+
+    pub(crate) fn cut(&mut self, from: NodeId, to: NodeId) {
+        self.cuts.insert((from, to));
+    }
+
+    pub(crate) fn heal(&mut self, from: NodeId, to: NodeId) {
+        self.cuts.remove(&(from, to));
+    }
+
+    pub(crate) fn heal_all(&mut self) {
+        self.cuts.clear();
+    }
+
+    pub(crate) fn lose(&mut self, ppm: Option<u32>) {
+        self.loss_ppm = ppm;
+    }
+
+    /// From now on nothing goes wrong, and no message takes longer than usual.
+    pub(crate) fn calm(&mut self) {
+        self.heal_all();
+        self.loss_ppm = None;
+        self.options.loss_ppm = 0;
+        self.options.straggler_ppm = 0;
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Node(node) => write!(f, "node {node}"),
+            Self::Client(client) => write!(f, "client {client}"),
+        }
+    }
+}
+
+impl fmt::Display for Cargo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Peer(Envelope { body: PeerBody::Raft(message), .. }) => write!(f, "{message}"),
+            Self::Peer(Envelope { body: PeerBody::Forward { ticket, request }, .. }) => {
+                write!(f, "Forward #{ticket} {}", Asked(request))
+            }
+            Self::Peer(Envelope { body: PeerBody::Forwarded { ticket, response }, .. }) => {
+                write!(f, "Forwarded #{ticket} {}", Answered(response))
+            }
+            Self::Request { ticket, request } => write!(f, "Request #{ticket} {}", Asked(request)),
+            Self::Response { ticket, response } => {
+                write!(f, "Response #{ticket} {}", Answered(response))
+            }
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! A node and its machine.
+
+use crate::disk::Disk;
+use crate::queue::Key;
+use raft_core::id::NodeId;
+use raft_core::replica::{Effects, Input, Replica};
+use raft_core::time::Instant;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// Inputs that wait for a node, at most: what comes then is lost, as from a full socket. A node that
+/// stands still for long gets there.
+const INBOX_MAX: usize = 10_000;
+
+/// A node, up or down.
+#[derive(Clone, Debug)]
+pub struct Node {
+    pub(crate) id: NodeId,
+    pub(crate) replica: Option<Replica>,
+    pub(crate) disk: Disk,
+    pub(crate) paused: bool,
+    /// How long a sync takes, if a command has said so.
+    pub(crate) slow_sync: Option<Duration>,
+    /// How often it has started.
+    pub(crate) lives: u64,
+    /// What has arrived and was not taken in.
+    inbox: VecDeque<Input>,
+    /// Its events in the queue.
+    pub(crate) run: Option<Key>,
+    pub(crate) wake: Option<(Instant, Key)>,
+    pub(crate) synced: Option<Key>,
+}
+
+impl Node {
+    pub(crate) fn new(id: NodeId, disk: Disk) -> Self {
+        Self {
+            id,
+            replica: None,
+            disk,
+            paused: false,
+            slow_sync: None,
+            lives: 0,
+            inbox: VecDeque::new(),
+            run: None,
+            wake: None,
+            synced: None,
+        }
+    }
+
+    /// Its id, from 1.
+    pub fn id(&self) -> NodeId {
+        self.id
+    }
+
+    /// Whether it runs. A paused node is up.
+    pub fn is_up(&self) -> bool {
+        self.replica.is_some()
+    }
+
+    /// Whether it stands still.
+    pub fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// Its state; `None` while it is down.
+    pub fn replica(&self) -> Option<&Replica> {
+        self.replica.as_ref()
+    }
+
+    /// How long a sync of its disk takes, if a command has said so.
+    pub fn slow_sync(&self) -> Option<Duration> {
+        self.slow_sync
+    }
+
+    /// Whether it leads, as far as it knows.
+    pub(crate) fn leads(&self) -> bool {
+        self.replica().is_some_and(|replica| replica.raft().leader() == Some(self.id))
+    }
+
+    /// Puts an input where the node will find it. `false` if there is no room.
+    pub(crate) fn receive(&mut self, input: Input) -> bool {
+        let has_room = self.inbox.len() < INBOX_MAX || matches!(input, Input::Persisted(_));
+        if has_room {
+            self.inbox.push_back(input);
+        }
+        has_room
+    }
+
+    /// How many inputs wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.inbox.len()
+    }
+
+    /// Takes in the first `count` inputs, then the deadline if it has come, and returns what follows.
+    pub(crate) fn work(&mut self, now: Instant, count: usize, wake: bool) -> Option<Effects> {
+        let replica = self.replica.as_mut()?;
+        for input in self.inbox.drain(..count) {
+            replica.step(now, input);
+        }
+        if wake {
+            replica.step(now, Input::Wake);
+        }
+        Some(replica.effects())
+    }
+
+    /// Loses all that is only in memory.
+    pub(crate) fn forget(&mut self) {
+        self.replica = None;
+        self.paused = false;
+        self.inbox.clear();
+    }
+}

@@ -1,0 +1,66 @@
+//! What will happen, in the order of time; what falls on the same microsecond, in the order of asking.
+
+use crate::faults::Command;
+use crate::network::Flight;
+use raft_core::id::NodeId;
+use raft_core::time::Instant;
+use std::collections::BTreeMap;
+
+/// Something that is going to happen.
+#[derive(Clone, Debug)]
+pub(crate) enum Event {
+    /// A message arrives, or is seen to be lost.
+    Arrive(Box<Flight>),
+    /// A node turns to what has arrived.
+    Run(NodeId),
+    /// A node's deadline comes.
+    Wake(NodeId),
+    /// A node's disk finishes a sync.
+    Synced(NodeId),
+    /// A client's pause or patience ends.
+    Client(usize),
+    /// Something is done to the cluster.
+    Command(Command),
+    /// The healed cluster must be well by now.
+    Verdict,
+}
+
+/// The name of an event in the queue.
+pub(crate) type Key = (Instant, u64);
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Queue {
+    events: BTreeMap<Key, Event>,
+    asked: u64,
+}
+
+impl Queue {
+    pub(crate) fn at(&mut self, time: Instant, event: Event) -> Key {
+        self.asked += 1;
+        let key = (time, self.asked);
+        self.events.insert(key, event);
+        key
+    }
+
+    /// Takes an event back. Does nothing if it has happened.
+    pub(crate) fn cancel(&mut self, key: Option<Key>) {
+        if let Some(key) = key {
+            self.events.remove(&key);
+        }
+    }
+
+    pub(crate) fn next_at(&self) -> Option<Instant> {
+        self.events.first_key_value().map(|((time, _), _)| *time)
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<(Instant, Event)> {
+        self.events.pop_first().map(|((time, _), event)| (time, event))
+    }
+
+    pub(crate) fn flights(&self) -> impl Iterator<Item = &Flight> {
+        self.events.values().filter_map(|event| match event {
+            Event::Arrive(flight) => Some(&**flight),
+            _ => None,
+        })
+    }
+}
