@@ -1,0 +1,197 @@
+//! What a visitor can do, as data. Every button, key and click becomes an [`Action`] here; there is no
+//! other way to act.
+
+use crate::scene::{Role, Scene};
+use raft_core::id::NodeId;
+use raft_sim::Command;
+use std::collections::BTreeSet;
+
+/// Something the visitor wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Run or pause.
+    Play,
+    /// Let one event happen.
+    Step,
+    /// Take one event back.
+    Back,
+    /// Run faster.
+    Faster,
+    /// Run slower.
+    Slower,
+    /// The same session from its start.
+    Again,
+    /// Another seed.
+    NewSeed,
+    /// Pick this node, or let go of it if it is picked.
+    Select(NodeId),
+    /// Close what is open, and let go of the node.
+    Escape,
+    /// Show or hide the keys.
+    Help,
+    /// A client writes what the form says.
+    Write,
+    /// Do this to the cluster.
+    Do(Vec<Command>),
+}
+
+impl Action {
+    /// The action that an element's `data-act` names, if it makes sense now.
+    pub fn of_element(act: &str, scene: &Scene) -> Option<Self> {
+        let (verb, object) = act.split_once(':').unwrap_or((act, ""));
+        let node = || object.parse().ok().map(NodeId).filter(|id| scene.node(*id).is_some());
+        Some(match verb {
+            "play" => Self::Play,
+            "step" => Self::Step,
+            "back" => Self::Back,
+            "faster" => Self::Faster,
+            "slower" => Self::Slower,
+            "again" => Self::Again,
+            "new-seed" => Self::NewSeed,
+            "select" => Self::Select(node()?),
+            "crash" => Self::Do(vec![Command::Crash(node()?)]),
+            "restart" => Self::Do(vec![Command::Restart(node()?)]),
+            "cut-off" => Self::Do(vec![Command::Split([node()?].into())]),
+            "rejoin" => Self::Do(rejoin(scene, node()?)),
+            "link" => {
+                let (a, b) = object.split_once('-')?;
+                Self::Do(toggle_link(scene, NodeId(a.parse().ok()?), NodeId(b.parse().ok()?))?)
+            }
+            "crash-leader" => Self::Do(vec![Command::Crash(scene.leader()?.id)]),
+            "cut-leader" => Self::Do(vec![Command::Split([scene.leader()?.id].into())]),
+            "split" => Self::Do(vec![Command::Split(minority(scene))]),
+            "repair" => Self::Do(repair(scene)?),
+            _ => return None,
+        })
+    }
+
+    /// The action of a key, if it has one now.
+    pub fn of_key(key: &str, scene: &Scene) -> Option<Self> {
+        let picked = scene.nodes.iter().find(|node| node.selected);
+        let with_picked = |act: String| Self::of_element(&act, scene);
+        match key {
+            " " => Some(Self::Play),
+            "ArrowRight" => Some(Self::Step),
+            "ArrowLeft" => Some(Self::Back),
+            "+" | "=" => Some(Self::Faster),
+            "-" | "_" => Some(Self::Slower),
+            "Escape" => Some(Self::Escape),
+            "?" => Some(Self::Help),
+            _ if matches!(key.as_bytes(), [b'1'..=b'9']) => with_picked(format!("select:{key}")),
+            _ => match &*key.to_ascii_lowercase() {
+                "k" => {
+                    let node = picked?;
+                    let verb = if node.role == Role::Down { "restart" } else { "crash" };
+                    with_picked(format!("{verb}:{}", node.id))
+                }
+                "x" => {
+                    let node = picked?;
+                    let verb = if scene.is_alone(node) { "rejoin" } else { "cut-off" };
+                    with_picked(format!("{verb}:{}", node.id))
+                }
+                "w" => Some(Self::Write),
+                "l" => with_picked("crash-leader".to_owned()),
+                "h" => with_picked("repair".to_owned()),
+                "n" => Some(Self::NewSeed),
+                _ => None,
+            },
+        }
+    }
+}
+
+fn both_ways(a: NodeId, b: NodeId, command: fn(NodeId, NodeId) -> Command) -> [Command; 2] {
+    [command(a, b), command(b, a)]
+}
+
+fn heal(from: NodeId, to: NodeId) -> Command {
+    Command::Heal { from, to }
+}
+
+fn cut(from: NodeId, to: NodeId) -> Command {
+    Command::Cut { from, to }
+}
+
+fn rejoin(scene: &Scene, node: NodeId) -> Vec<Command> {
+    let others = scene.node(node).map_or(&[][..], |node| &node.cut_from);
+    others.iter().flat_map(|other| both_ways(node, *other, heal)).collect()
+}
+
+fn toggle_link(scene: &Scene, a: NodeId, b: NodeId) -> Option<Vec<Command>> {
+    let link = scene.links.iter().find(|link| link.pair == (a.min(b), a.max(b)))?;
+    let is_cut = link.cut_there || link.cut_back;
+    Some(both_ways(a, b, if is_cut { heal } else { cut }).into())
+}
+
+/// The most nodes that are not a majority, the leader among them: the split from which most is learnt.
+fn minority(scene: &Scene) -> BTreeSet<NodeId> {
+    let ids: Vec<NodeId> = scene.nodes.iter().map(|node| node.id).collect();
+    let leader = scene.leader().map(|leader| leader.id);
+    let first = ids.iter().position(|id| Some(*id) == leader).unwrap_or_default();
+    let size = ids.len().saturating_sub(1) / 2;
+    ids.iter().cycle().skip(first).take(size).copied().collect()
+}
+
+fn repair(scene: &Scene) -> Option<Vec<Command>> {
+    scene.is_damaged().then(|| vec![Command::HealAll, Command::RestartAll])
+}
+
+/// A speed on the slider: ten times the decimal logarithm of simulated seconds per second.
+pub type Notch = i32;
+
+/// From a thousandth of the speed of life to a hundred times as fast.
+pub const NOTCHES: std::ops::RangeInclusive<Notch> = -30..=20;
+
+/// How fast a notch is.
+pub fn speed(notch: Notch) -> f64 {
+    // Tenths of a power of ten, written out: the page then needs no logarithms.
+    const TENTHS: [f64; 10] = [1.0, 1.25, 1.6, 2.0, 2.5, 10.0 / 3.0, 4.0, 5.0, 6.25, 8.0];
+    let tenths = TENTHS[notch.rem_euclid(10) as usize];
+    (0..notch.div_euclid(10).abs())
+        .fold(tenths, |speed, _| if notch < 0 { speed / 10.0 } else { speed * 10.0 })
+}
+
+/// A speed in words: `1/20 ×`, `4 ×`.
+pub fn speed_words(notch: Notch) -> String {
+    let speed = speed(notch);
+    match speed < 1.0 {
+        true => format!("1/{} ×", one_digit(1.0 / speed)),
+        false => format!("{} ×", one_digit(speed)),
+    }
+}
+
+fn one_digit(value: f64) -> String {
+    if value < 9.95 { crate::mark::length(value) } else { crate::mark::length(value.round()) }
+}
+
+/// The notch nearest to a speed.
+pub fn notch_near(wanted: f64) -> Notch {
+    let far = |notch: &Notch| {
+        let ratio = speed(*notch) / wanted;
+        if ratio > 1.0 { ratio } else { 1.0 / ratio }
+    };
+    NOTCHES.min_by(|a, b| far(a).total_cmp(&far(b))).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_notch_is_faster_than_the_one_before() {
+        for notch in NOTCHES.skip(1) {
+            assert!(speed(notch) > speed(notch - 1), "{notch}");
+        }
+        assert!((speed(*NOTCHES.start()) - 0.001).abs() < 1e-9);
+        assert!((speed(*NOTCHES.end()) - 100.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn speeds_read_as_fractions_and_multiples() {
+        for (notch, words) in
+            [(-30, "1/1000 ×"), (-13, "1/20 ×"), (-3, "1/2 ×"), (0, "1 ×"), (20, "100 ×")]
+        {
+            assert_eq!(speed_words(notch), words);
+        }
+        assert_eq!(notch_near(0.05), -13);
+    }
+}

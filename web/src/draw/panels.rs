@@ -1,0 +1,261 @@
+//! The panels round the stage, in HTML: logs, story, requests, the table of nodes and what one can do.
+
+use crate::draw::{shapes, term_class};
+use crate::mark::Mark;
+use crate::scene::{Cell, Happening, Kind, Node, Request, Role, Scene};
+use raft_core::id::{Index, Term};
+use raft_core::time::Instant;
+
+/// The logs side by side, one row per node, one column per index.
+pub fn logs(scene: &Scene) -> Vec<Mark> {
+    let number = |index: &Index| Mark::new("th").set("scope", "col").text(index.to_string());
+    let head =
+        Mark::new("tr").with(Mark::new("td")).with_all(scene.logs.indexes.iter().map(number));
+    let rows = scene.nodes.iter().zip(&scene.logs.rows).map(|(node, cells)| {
+        Mark::of("tr", if node.selected { "selected" } else { "" })
+            .with(
+                Mark::new("th")
+                    .set("scope", "row")
+                    .with(badge(node))
+                    .with(Mark::of("span", "role-word").text(node.role.name())),
+            )
+            .with_all(
+                cells.iter().zip(&scene.logs.indexes).map(|(cell, index)| self::cell(cell, *index)),
+            )
+    });
+    vec![Mark::new("thead").with(head), Mark::new("tbody").with_all(rows)]
+}
+
+/// The more certain an entry, the more solid: dashed rim until on disk, hatched until committed,
+/// underlined once applied.
+fn cell(cell: &Cell, index: Index) -> Mark {
+    match cell {
+        Cell::Empty => Mark::of("td", "cell empty"),
+        Cell::Folded => {
+            Mark::of("td", "cell folded").text("⋯").set("title", "part of the snapshot")
+        }
+        Cell::Entry { term, says, durable, committed, applied } => {
+            let mark = |is: bool, yes: &'static str, no: &'static str| if is { yes } else { no };
+            let class = format!(
+                "cell entry {}{}{}{}",
+                term_class(*term),
+                mark(*durable, " durable", ""),
+                mark(*committed, " committed", ""),
+                mark(*applied, " applied", "")
+            );
+            let title = format!(
+                "Entry {index} of term {term}: {says}; {}, {}, {}",
+                mark(*durable, "on disk", "not yet on disk"),
+                mark(*committed, "committed", "not known to be committed"),
+                mark(*applied, "applied", "not applied")
+            );
+            Mark::of("td", class)
+                .set("title", &*title)
+                .set("aria-label", title)
+                .with(Mark::new("b").text(term.to_string()))
+                .with(Mark::new("span").text(&**says))
+        }
+    }
+}
+
+/// What happened, newest first.
+pub fn story(scene: &Scene) -> Vec<Mark> {
+    scene.story.iter().map(|happening| self::happening(happening)).collect()
+}
+
+fn happening(happening: &Happening) -> Mark {
+    let class = if happening.turning_point { "turning-point" } else { "" };
+    let badge = match happening.node {
+        Some(node) => {
+            Mark::of("span", format!("badge {}", term_class(happening.term))).text(node.to_string())
+        }
+        None => Mark::of("span", "badge you").text(happening.by),
+    };
+    let says = Mark::new("p").with(Mark::new("span").text(&*happening.says));
+    let says = match &*happening.why {
+        "" => says,
+        why => says.with(Mark::new("em").text(format!(": {why}"))),
+    };
+    Mark::of("li", class)
+        .key(happening.id)
+        .with(Mark::new("time").text(seconds(happening.at)))
+        .with(badge)
+        .with(says)
+}
+
+/// What clients asked for, newest first.
+pub fn requests(scene: &Scene) -> Vec<Mark> {
+    scene.requests.iter().map(request).collect()
+}
+
+fn request(request: &Request) -> Mark {
+    let (class, glyph) = match request.done {
+        None => ("waiting", "…"),
+        Some(true) => ("done", "✓"),
+        Some(false) => ("failed", "✕"),
+    };
+    Mark::of("li", class)
+        .key(request.id)
+        .with(Mark::of("b", "glyph").text(glyph))
+        .with(Mark::of("code", "").text(&*request.asks))
+        .with(Mark::new("span").text(&*request.answer))
+}
+
+/// The table that says the same as the stage, row by row, with the same things to do.
+pub fn table(scene: &Scene) -> Vec<Mark> {
+    scene.nodes.iter().map(|node| row(scene, node)).collect()
+}
+
+fn row(scene: &Scene, node: &Node) -> Mark {
+    let down = node.role == Role::Down;
+    let cell = |text: String| Mark::of("td", "number").text(text);
+    let known = |text: String| cell(if down { "–".to_owned() } else { text });
+    let timer = match node.timer_us {
+        Some(left) if !down => format!("{} ms", left / 1_000),
+        _ => "–".to_owned(),
+    };
+    let vote = node.vote.map_or_else(|| "–".to_owned(), |vote| vote.to_string());
+    Mark::of("tr", if node.selected { "selected" } else { "" })
+        .key(node.id.0)
+        .with(Mark::new("th").set("scope", "row").with(badge(node)))
+        .with(Mark::new("td").text(node.role.name()))
+        .with(cell(node.term.to_string()))
+        .with(known(vote))
+        .with(cell(timer))
+        .with(known(node.last.to_string()))
+        .with(known(node.durable.to_string()))
+        .with(known(node.commit.to_string()))
+        .with(known(node.applied.to_string()))
+        .with(
+            Mark::of("td", "acts")
+                .with(crash_or_restart(node, ""))
+                .with(cut_off_or_rejoin(scene, node, "")),
+        )
+}
+
+/// What one can do: with the node that is picked, and with the cluster as it is.
+pub fn dock(scene: &Scene) -> Vec<Mark> {
+    let leads = scene.leader().is_some();
+    let pieces = [
+        act("crash-leader", "Crash the leader", "", leads),
+        act("cut-leader", "Cut the leader off", "", leads && scene.nodes.len() > 1),
+        act("split", "Split in two", "", scene.nodes.len() > 2 && scene.sides.is_empty()),
+        act("repair", "Repair everything", "H", scene.is_damaged()),
+    ];
+    let tries = Mark::of("div", "row")
+        .set("role", "group")
+        .set("aria-label", "Things to try")
+        .with(Mark::of("span", "row-name").text("Try"))
+        .with_all(pieces);
+    vec![tries, picked(scene)]
+}
+
+fn picked(scene: &Scene) -> Mark {
+    let Some(node) = scene.nodes.iter().find(|node| node.selected) else {
+        return Mark::of("div", "row quiet").with(Mark::of("span", "row-name").text("Node")).with(
+            Mark::new("span").text(
+                "Pick a node to crash it or to cut its links. A click on a line cuts that link.",
+            ),
+        );
+    };
+    let links = scene.nodes.iter().filter(|other| other.id != node.id).map(|other| {
+        let cut = node.cut_from.contains(&other.id);
+        let (low, high) = (node.id.min(other.id), node.id.max(other.id));
+        Mark::of("button", "small")
+            .set("type", "button")
+            .set("data-act", format!("link:{low}-{high}"))
+            .set("aria-pressed", if cut { "true" } else { "false" })
+            .set("aria-label", format!("Cut the link between {low} and {high}"))
+            .text(other.id.to_string())
+    });
+    let links: Vec<Mark> = links.collect();
+    let mut row = Mark::of("div", "row")
+        .set("role", "group")
+        .set("aria-label", format!("Node {}", node.id))
+        .with(Mark::of("span", "row-name").text(format!("Node {}", node.id)))
+        .with(crash_or_restart(node, "K"))
+        .with(cut_off_or_rejoin(scene, node, "X"));
+    if !links.is_empty() {
+        row = row.with(
+            Mark::of("span", "links").with(Mark::new("span").text("Cut link to")).with_all(links),
+        );
+    }
+    row
+}
+
+fn crash_or_restart(node: &Node, key: &str) -> Mark {
+    let down = node.role == Role::Down;
+    let act = act(
+        &format!("{}:{}", if down { "restart" } else { "crash" }, node.id),
+        if down { "Restart" } else { "Crash" },
+        key,
+        true,
+    );
+    act.set("aria-label", format!("{} node {}", if down { "Restart" } else { "Crash" }, node.id))
+}
+
+fn cut_off_or_rejoin(scene: &Scene, node: &Node, key: &str) -> Mark {
+    let alone = scene.is_alone(node);
+    let words = if alone { "Reconnect" } else { "Cut off" };
+    let verb = if alone { "rejoin" } else { "cut-off" };
+    act(&format!("{verb}:{}", node.id), words, key, scene.nodes.len() > 1)
+        .set("aria-label", format!("{words} node {}", node.id))
+}
+
+fn act(act: &str, words: &str, key: &str, enabled: bool) -> Mark {
+    let mut mark = Mark::new("button").set("type", "button").set("data-act", act);
+    if !enabled {
+        mark = mark.set("disabled", "");
+    }
+    mark = mark.with(Mark::new("span").text(words));
+    if !key.is_empty() {
+        mark = mark.with(Mark::new("kbd").set("aria-hidden", "true").text(key));
+    }
+    mark
+}
+
+/// The shapes of messages and what they mean. Never changes.
+pub fn legend() -> Vec<Mark> {
+    let entries: [(&[Drawn], &str, &str); 8] = [
+        (&[(Kind::PreVote, None)], "pre-vote", "Would you vote for me? Changes nothing yet"),
+        (&[(Kind::Vote, None)], "vote", "Vote for me, please"),
+        (&[(Kind::Vote, Some(true)), (Kind::Vote, Some(false))], "yes, no", "The voter's answer"),
+        (&[(Kind::Heartbeat, None)], "heartbeat", "I lead, and have nothing new"),
+        (&[(Kind::Append(2), None)], "entries", "So many new entries for your log"),
+        (&[(Kind::Append(2), Some(true))], "stored", "They are on my disk"),
+        (&[(Kind::Forward, None)], "request", "What a client wants"),
+        (&[(Kind::Snapshot, None)], "snapshot", "The whole state, for one far behind"),
+    ];
+    let icon = |(kind, answer): &Drawn| {
+        Mark::new("svg")
+            .set("viewBox", "-15 -15 30 30")
+            .set("width", "22")
+            .set("height", "22")
+            .set("aria-hidden", "true")
+            .with_all(shapes::message(*kind, *answer, Term(0)))
+    };
+    let entry = |(shapes, words, means): (&[Drawn], &str, &str)| {
+        Mark::new("li")
+            .set("title", means)
+            .with_all(shapes.iter().map(icon))
+            .with(Mark::new("span").text(words))
+    };
+    entries.into_iter().map(entry).collect()
+}
+
+/// A message's kind and answer: all that its shape depends on.
+type Drawn = (Kind, Option<bool>);
+
+fn badge(node: &Node) -> Mark {
+    Mark::of("button", format!("badge {} {}", node.role.class(), term_class(node.term)))
+        .set("type", "button")
+        .set("data-act", format!("select:{}", node.id))
+        .set("aria-pressed", if node.selected { "true" } else { "false" })
+        .set("aria-label", format!("Node {}", node.id))
+        .text(node.id.to_string())
+}
+
+/// A moment in seconds, to the millisecond.
+pub fn seconds(at: Instant) -> String {
+    format!("{}.{:03}", at.0 / 1_000_000, at.0 / 1_000 % 1_000)
+}

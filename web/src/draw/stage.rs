@@ -1,0 +1,300 @@
+//! The stage: the ring of nodes, the links between them and the messages on their way.
+
+use crate::draw::{is_striped, shapes, term_class};
+use crate::layout::{Lane, Layout, Point, hull};
+use crate::mark::{Mark, decimal, length};
+use crate::scene::{Ballot, BallotState, Link, Message, Node, Role, Scene, Side};
+use raft_core::id::NodeId;
+
+/// How far outside a node's rim its timer runs.
+const RING: f64 = 12.0;
+
+/// How far outside a leader's rim its second ring runs.
+const SECOND_RING: f64 = 6.0;
+
+/// Everything inside the stage's `<svg>`, from back to front.
+pub fn draw(scene: &Scene) -> Vec<Mark> {
+    let layer = |class, marks: Vec<Mark>| Mark::of("g", class).with_all(marks);
+    vec![
+        layer("sides", scene.sides.iter().map(|side| self::side(scene, side)).collect()),
+        client(scene),
+        layer("links", scene.links.iter().map(|link| self::link(scene, link)).collect()),
+        layer("nodes", scene.nodes.iter().map(|node| self::node(scene, node)).collect()),
+        layer("messages", scene.messages.iter().map(message).collect()),
+    ]
+}
+
+/// The stage as a picture of its own, for files and tests; colours come from the style sheet.
+pub fn svg_string(scene: &Scene) -> String {
+    let view_box = format!("0 0 {} {}", length(scene.layout.width), length(scene.layout.height));
+    let svg = Mark::of("svg", "stage")
+        .set("xmlns", "http://www.w3.org/2000/svg")
+        .set("viewBox", view_box)
+        .with_all(draw(scene));
+    svg.print()
+}
+
+/// A soft area round the nodes that reach each other.
+fn side(scene: &Scene, side: &Side) -> Mark {
+    let points: Vec<Point> = scene
+        .nodes
+        .iter()
+        .filter(|node| side.nodes.contains(&node.id))
+        .map(|node| node.at)
+        .collect();
+    let corners = hull(&points);
+    let path: Vec<String> = corners.iter().map(|point| spot(*point)).collect();
+    let thick = 2.0 * (scene.layout.radius + RING + 12.0);
+    let key = side.nodes.first().map_or(0, |node| node.0);
+    let class = if side.quorum { "side" } else { "side minority" };
+    let mut mark = Mark::of("g", class).key(key).with(
+        Mark::of("path", "area")
+            .set("d", format!("M{} Z", path.join(" L")))
+            .place([("stroke-width", thick)]),
+    );
+    if points.len() > 1 {
+        let (count, all) = (side.nodes.len(), scene.nodes.len());
+        let words = if side.quorum { "a majority" } else { "no majority" };
+        let mid = Point {
+            x: points.iter().map(|point| point.x).sum::<f64>() / points.len() as f64,
+            y: points.iter().map(|point| point.y).sum::<f64>() / points.len() as f64,
+        };
+        mark = mark.with(
+            Mark::of("text", "side-name")
+                .place([("x", mid.x), ("y", mid.y)])
+                .text(format!("{words}: {count} of {all}")),
+        );
+    }
+    mark
+}
+
+/// A link: a hairline that says where one may cut, and a plain gap where one has.
+fn link(scene: &Scene, link: &Link) -> Mark {
+    let (a, b) = (place(scene, link.pair.0), place(scene, link.pair.1));
+    let (from, to) = (rim(&scene.layout, a, b), rim(&scene.layout, b, a));
+    let cut = link.cut_there || link.cut_back;
+    let name = format!("{}-{}", link.pair.0, link.pair.1);
+    let line = |class, from: Point, to: Point| {
+        Mark::of("line", class).place([("x1", from.x), ("y1", from.y), ("x2", to.x), ("y2", to.y)])
+    };
+    let mut mark = Mark::of("g", if cut { "link cut" } else { "link" })
+        .key(link.pair.0.0 * 16 + link.pair.1.0)
+        .set("data-act", format!("link:{name}"))
+        .with(Mark::new("title").text(if cut {
+            format!("Heal link {name}")
+        } else {
+            format!("Cut link {name}")
+        }))
+        .with(line("reach", from, to));
+    if !cut {
+        mark = mark.with(line("wire", from, to));
+    } else {
+        let (heading, whole) = (from.towards(to), from.distance(to));
+        let part = |share: f64| from.along(heading, whole * share);
+        // Two slashes for a link that is gone; with one direction left, an arrow along it.
+        let glyph = match (link.cut_there, link.cut_back) {
+            (true, true) => "M-7 9 L-1 -9 M1 9 L7 -9",
+            (false, _) => "M-6 -7 L6 0 L-6 7",
+            (true, false) => "M6 -7 L-6 0 L6 7",
+        };
+        mark = mark.with(line("wire", from, part(0.44))).with(line("wire", part(0.56), to)).with(
+            Mark::of("path", "break").set("d", glyph).set("transform", turned(part(0.5), heading)),
+        );
+    }
+    if scene.fast {
+        let lanes = [(a, b, link.traffic.0), (b, a, link.traffic.1)];
+        mark = mark.with_all(lanes.into_iter().filter(|(.., traffic)| *traffic > 0).map(
+            |(from, to, traffic)| {
+                let rim = scene.layout.radius;
+                let lane = scene.layout.lane((from, rim), (to, rim));
+                Mark::of("path", "traffic")
+                    .set("d", curve(&lane))
+                    .place([("stroke-width", (1.0 + 1.5 * traffic as f64).min(12.0))])
+            },
+        ));
+    }
+    mark
+}
+
+/// The clients, as one thing outside the ring.
+fn client(scene: &Scene) -> Mark {
+    let (at, r) = (scene.layout.client(), scene.layout.client_radius());
+    Mark::of("g", "client")
+        .set("aria-hidden", "true")
+        .set("transform", format!("translate({})", spot(at)))
+        .with(Mark::new("rect").place([
+            ("x", -r),
+            ("y", -r),
+            ("width", 2.0 * r),
+            ("height", 2.0 * r),
+            ("rx", r * 0.45),
+        ]))
+        .with(Mark::new("path").set("d", "M-6 -5 L0 0 L-6 5 M2 6 H8"))
+        .with(Mark::of("text", "note").place([("y", r + 16.0)]).text("client"))
+}
+
+fn node(scene: &Scene, node: &Node) -> Mark {
+    let r = scene.layout.radius;
+    let circle = |class: &str, r: f64| Mark::of("circle", class).place([("r", r)]);
+    let selected = if node.selected { " selected" } else { "" };
+    let class = format!("node {} {}{selected}", node.role.class(), term_class(node.term));
+    let mut mark = Mark::of("g", class)
+        .key(node.id.0)
+        .set("data-act", format!("select:{}", node.id))
+        .set("data-node", node.id.to_string())
+        .set("data-role", node.role.name())
+        .set("data-term", node.term.to_string())
+        .set("role", "button")
+        .set("tabindex", "0")
+        .set("aria-pressed", if node.selected { "true" } else { "false" })
+        .set("aria-label", format!("Node {}, {}, term {}", node.id, node.role.name(), node.term))
+        .set("transform", format!("translate({} {})", length(node.at.x), length(node.at.y)))
+        .with(circle("reach", r + RING + 4.0))
+        .with(Mark::of("path", "picked").set("d", corners(r + RING + 6.0)));
+    if let Some(share) = node.timer {
+        let left = 100.0 * share.clamp(0.0, 1.0);
+        let class = if share < 0.2 { "timer urgent" } else { "timer" };
+        mark = mark.with(circle("track", r + RING)).with(
+            circle(class, r + RING)
+                .set("pathLength", "100")
+                .set("stroke-dasharray", format!("{} 100", length(left)))
+                .set("stroke-dashoffset", length(left - 100.0))
+                .set("transform", "rotate(-90)"),
+        );
+    }
+    if node.role == Role::Leader {
+        mark = mark.with(circle("ring", r + SECOND_RING)).with(
+            Mark::of("path", "crown")
+                .set("d", "M-12 0 L-15 -14 L-7 -6 L0 -17 L7 -6 L15 -14 L12 0 Z")
+                .set("transform", format!("translate(0 {})", length(-r - RING - 2.0))),
+        );
+    }
+    mark = mark.with(circle("body", r));
+    if is_striped(node.term) && node.role != Role::Down {
+        mark = mark.with(circle("stripes", r));
+    }
+    if node.role == Role::Down {
+        let arm = length(r * 0.71);
+        mark = mark.with(
+            Mark::of("path", "cross")
+                .set("d", format!("M-{arm} -{arm} L{arm} {arm} M{arm} -{arm} L-{arm} {arm}")),
+        );
+    }
+    let mark = mark.with_all(words(&scene.layout, node));
+    mark.with_all(node.ballots.iter().map(|ballot| self::ballot(ballot, r)))
+}
+
+/// A node's name, term and role, as far as there is room.
+fn words(layout: &Layout, node: &Node) -> Vec<Mark> {
+    let r = layout.radius;
+    let word = |class: &str, x: f64, y: f64, size: f64, text: String| {
+        Mark::of("text", class).place([("x", x), ("y", y), ("font-size", size)]).text(text)
+    };
+    let term = if r < 30.0 { format!("t{}", node.term) } else { format!("term {}", node.term) };
+    let mut words = match node.role {
+        Role::Down => vec![word("id", 0.0, r * 0.26, r * 0.74, node.id.to_string())],
+        _ => vec![
+            word("id", 0.0, r * 0.12, r * 0.74, node.id.to_string()),
+            word("term", 0.0, r * 0.52, (r * 0.31).max(10.5), term),
+        ],
+    };
+    if layout.narrow {
+        words.push(word("role", 0.0, r + RING + 15.0, 12.5, node.role.name().to_owned()));
+        return words;
+    }
+    let Point { x: cos, y: sin } = node.outwards;
+    let reach = r + RING + 8.0;
+    // Words stand outwards; above and below the ring they move aside, out of the crown's way.
+    let (x, y, anchor) = match cos {
+        _ if cos > 0.35 => (reach * cos.max(0.93), reach * sin * 0.8, "start"),
+        _ if cos < -0.35 => (reach * cos.min(-0.93), reach * sin * 0.8, "end"),
+        _ => (r * 0.8 + RING + 4.0, reach * sin.signum() * 0.72, "start"),
+    };
+    words.push(word("role", x, y, 15.0, capital(node.role.name())).set("text-anchor", anchor));
+    words.push(word("note", x, y + 17.0, 13.0, note(node)).set("text-anchor", anchor));
+    words
+}
+
+fn note(node: &Node) -> String {
+    let have = node.ballots.iter().filter(|ballot| ballot.state == BallotState::Granted).count();
+    match node.role {
+        Role::Down => "its disk is safe".to_owned(),
+        Role::Leader => format!("committed {}", node.commit),
+        Role::PreCandidate | Role::Candidate => format!("{have} of {} votes", node.majority),
+        Role::Follower => match (node.leader, node.vote) {
+            (Some(leader), _) => format!("follows {leader}"),
+            (None, Some(vote)) => format!("voted for {vote}"),
+            (None, None) => "no leader".to_owned(),
+        },
+    }
+}
+
+/// A vote on the candidate's rim, on the side where the voter stands.
+fn ballot(ballot: &Ballot, r: f64) -> Mark {
+    let (class, glyph) = match ballot.state {
+        BallotState::Open => ("ballot", None),
+        BallotState::Coming => ("ballot coming", Some("M-6 0 A6 6 0 0 0 6 0 Z")),
+        BallotState::Granted => ("ballot granted", Some("M-3.4 0.4 L-1 2.8 L3.4 -2.6")),
+        BallotState::Refused => ("ballot refused", Some("M-2.6 -2.6 L2.6 2.6 M2.6 -2.6 L-2.6 2.6")),
+    };
+    let at = Point::default().along(ballot.towards, r);
+    Mark::of("g", class)
+        .set("transform", format!("translate({} {})", length(at.x), length(at.y)))
+        .with(Mark::new("circle").place([("r", 7.0)]))
+        .with_all(glyph.map(|path| Mark::new("path").set("d", path)))
+}
+
+fn message(message: &Message) -> Mark {
+    let class = if message.lost { "message lost" } else { "message" };
+    // The tail points back to the sender, so that direction shows even when time stands still.
+    let tail = Mark::of("path", format!("tail {}", term_class(message.term)))
+        .set("d", "M0 -4.5 L-34 0 L0 4.5 Z")
+        .set("transform", turn(message.heading));
+    Mark::of("g", class)
+        .key(message.id)
+        .set("transform", format!("translate({} {})", length(message.at.x), length(message.at.y)))
+        .with(Mark::new("title").text(&*message.says))
+        .with(tail)
+        .with_all(shapes::message(message.kind, message.answer, message.term))
+}
+
+fn place(scene: &Scene, id: NodeId) -> Point {
+    scene.node(id).map_or_else(|| scene.layout.center(), |node| node.at)
+}
+
+/// Where the straight line from `a` to `b` leaves the surroundings of `a`.
+fn rim(layout: &Layout, a: Point, b: Point) -> Point {
+    a.along(a.towards(b), layout.radius + RING + 4.0)
+}
+
+/// The four corners of a square around the origin, like a viewfinder's.
+fn corners(half: f64) -> String {
+    let (far, near) = (length(half), length(half - 12.0));
+    format!(
+        "M-{far} -{near} V-{far} H-{near} M{near} -{far} H{far} V-{near} \
+         M{far} {near} V{far} H{near} M-{near} {far} H-{far} V{near}"
+    )
+}
+
+fn curve(lane: &Lane) -> String {
+    format!("M{} Q{} {}", spot(lane.start), spot(lane.bend), spot(lane.end))
+}
+
+fn spot(point: Point) -> String {
+    format!("{} {}", length(point.x), length(point.y))
+}
+
+fn turned(at: Point, heading: Point) -> String {
+    format!("translate({}) {}", spot(at), turn(heading))
+}
+
+/// The rotation that makes right point in a direction.
+fn turn(heading: Point) -> String {
+    let (cos, sin) = (decimal(heading.x, 3), decimal(heading.y, 3));
+    format!("matrix({cos} {sin} {} {cos} 0 0)", decimal(-heading.y, 3))
+}
+
+fn capital(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}

@@ -1,0 +1,432 @@
+//! Looking at a run: from a simulation at one moment to a scene.
+
+use crate::layout::{Layout, Point};
+use crate::run::Run;
+use crate::scene::{
+    Ballot, BallotState, Cell, Kind, Link, Logs, Message, Node, Request, Role, Scene, Side,
+};
+use raft_core::id::{Index, NodeId, Term};
+use raft_core::kv::command::{Command, Write};
+use raft_core::raft::message::{AppendResult, Body, Entry, Payload};
+use raft_core::raft::{self, Raft};
+use raft_core::replica::{Envelope, PeerBody, Replica};
+use raft_core::text;
+use raft_core::time::Instant;
+use raft_sim::linearizability::{Call, Operation, Outcome};
+use raft_sim::{Cargo, Flight, Place, Sim};
+
+/// How a visitor looks at a run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct View {
+    /// The node that is picked.
+    pub selected: Option<NodeId>,
+    /// Whether the screen is narrow.
+    pub narrow: bool,
+    /// How many times as high as wide the stage's frame is.
+    pub aspect: f64,
+    /// Whether messages stand still half-way, for visitors who want less motion.
+    pub still: bool,
+    /// Whether time runs too fast to follow single messages.
+    pub fast: bool,
+}
+
+impl View {
+    fn log_columns(&self) -> u64 {
+        if self.narrow { 6 } else { 10 }
+    }
+}
+
+/// The most client requests shown.
+const REQUESTS_MAX: usize = 3;
+
+/// What there is to see of a run at its moment.
+pub fn scene(run: &Run, view: &View) -> Scene {
+    let sim = run.sim();
+    let ids: Vec<NodeId> = sim.nodes().map(raft_sim::Node::id).collect();
+    let layout = Layout::new(ids.len(), view.narrow, view.aspect);
+    let places: Vec<Point> = (0..ids.len()).map(|place| layout.node(place)).collect();
+    let stage = Stage { layout, ids, places };
+    let nodes: Vec<Node> = sim.nodes().map(|node| self::node(run, view, &stage, node)).collect();
+    let messages = match view.fast {
+        true => Vec::new(),
+        false => sim.flights().filter_map(|flight| message(sim, view, &stage, flight)).collect(),
+    };
+    Scene {
+        now: sim.now(),
+        links: links(sim, &stage),
+        sides: sides(sim, &stage),
+        messages,
+        fast: view.fast,
+        logs: logs(run, view, &nodes),
+        requests: requests(sim),
+        story: run.story().newest_first().cloned().collect(),
+        violation: sim.violation().map(ToString::to_string),
+        events: sim.counters().events,
+        trace_hash: sim.trace_hash(),
+        nodes,
+        layout,
+    }
+}
+
+/// Who stands where.
+struct Stage {
+    layout: Layout,
+    ids: Vec<NodeId>,
+    places: Vec<Point>,
+}
+
+impl Stage {
+    fn at(&self, node: NodeId) -> Point {
+        let place = self.ids.iter().position(|id| *id == node);
+        place.map_or_else(|| self.layout.center(), |place| self.places[place])
+    }
+
+    fn rim(&self, place: Place) -> (Point, f64) {
+        match place {
+            Place::Node(node) => (self.at(node), self.layout.radius),
+            Place::Client(_) => (self.layout.client(), self.layout.client_radius()),
+        }
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (NodeId, NodeId)> {
+        let ids = &self.ids;
+        (0..ids.len()).flat_map(move |a| (a + 1..ids.len()).map(move |b| (ids[a], ids[b])))
+    }
+}
+
+fn node(run: &Run, view: &View, stage: &Stage, node: &raft_sim::Node) -> Node {
+    let (sim, id) = (run.sim(), node.id());
+    let place = stage.ids.iter().position(|other| *other == id).unwrap_or_default();
+    let cut = |other: &NodeId| sim.is_cut(id, *other) || sim.is_cut(*other, id);
+    let scene = Node {
+        id,
+        at: stage.places[place],
+        outwards: stage.layout.outwards(place),
+        role: Role::Down,
+        term: Term(0),
+        vote: None,
+        leader: None,
+        timer_us: None,
+        timer: None,
+        ballots: Vec::new(),
+        majority: stage.ids.len() / 2 + 1,
+        last: Index(0),
+        durable: Index(0),
+        commit: Index(0),
+        applied: Index(0),
+        cut_from: stage.ids.iter().filter(|other| **other != id && cut(other)).copied().collect(),
+        selected: view.selected == Some(id),
+    };
+    let Some(replica) = node.replica() else {
+        let term = run.fallen(id).map(|replica| replica.raft().term());
+        return Node { term: term.unwrap_or_default(), ..scene };
+    };
+    let raft = replica.raft();
+    let longest_us = sim.options().timing.election_timeout_max.as_micros() as f64;
+    let timer_us = patience_us(sim, raft);
+    let last = raft.log().last().index;
+    Node {
+        role: role(raft),
+        term: raft.term(),
+        vote: raft.vote(),
+        leader: raft.leader(),
+        timer_us,
+        timer: timer_us.map(|left| left as f64 / longest_us),
+        ballots: ballots(sim, stage, raft, scene.outwards),
+        last,
+        durable: raft.log().durable().min(last),
+        commit: raft.commit_index(),
+        applied: replica.applied_index(),
+        ..scene
+    }
+}
+
+/// Microseconds until the node stands for election or, if it leads, until it steps down because it has
+/// heard from no quorum.
+fn patience_us(sim: &Sim, raft: &Raft) -> Option<u64> {
+    if let Some(due) = raft.election_due() {
+        return Some(due.0.saturating_sub(sim.now().0));
+    }
+    let raft::Role::Leader(leader) = raft.role() else { return None };
+    let heard_at = |voter: &NodeId| match leader.followers.get(voter) {
+        Some(progress) => progress.heard_at.unwrap_or_default(),
+        None => sim.now(),
+    };
+    let voters = || raft.configuration().all_voters();
+    // The latest moment since which a quorum has been heard from.
+    let heard_at = voters()
+        .map(|voter| heard_at(&voter))
+        .filter(|moment| raft.configuration().has_quorum(|voter| heard_at(&voter) >= *moment))
+        .max()?;
+    let due = heard_at + sim.options().timing.election_timeout_max;
+    (heard_at > Instant(0)).then(|| due.0.saturating_sub(sim.now().0))
+}
+
+fn role(raft: &Raft) -> Role {
+    match raft.role() {
+        raft::Role::Follower(_) => Role::Follower,
+        raft::Role::Candidate(candidate) if candidate.pre_vote => Role::PreCandidate,
+        raft::Role::Candidate(_) => Role::Candidate,
+        raft::Role::Leader(_) => Role::Leader,
+    }
+}
+
+fn ballots(sim: &Sim, stage: &Stage, raft: &Raft, outwards: Point) -> Vec<Ballot> {
+    let raft::Role::Candidate(candidate) = raft.role() else { return Vec::new() };
+    let is_coming = |voter: NodeId| {
+        sim.flights().filter_map(envelope).any(|envelope| {
+            let answer = matches!(&envelope.body, PeerBody::Raft(message) if matches!(message.body,
+                Body::RequestVoteReply { campaign, pre_vote, refused: None }
+                    if campaign == candidate.campaign && pre_vote == candidate.pre_vote));
+            envelope.from == voter && envelope.to == raft.id() && answer
+        })
+    };
+    let own = stage.at(raft.id());
+    let ballot = |voter: &NodeId| Ballot {
+        voter: *voter,
+        towards: match *voter == raft.id() {
+            true => outwards,
+            false => own.towards(stage.at(*voter)),
+        },
+        state: match candidate.votes.get(voter) {
+            Some(true) => BallotState::Granted,
+            Some(false) => BallotState::Refused,
+            None if is_coming(*voter) => BallotState::Coming,
+            None => BallotState::Open,
+        },
+    };
+    stage.ids.iter().filter(|id| raft.configuration().is_voter(**id)).map(ballot).collect()
+}
+
+fn envelope(flight: &Flight) -> Option<&Envelope> {
+    match &flight.cargo {
+        Cargo::Peer(envelope) => Some(envelope),
+        Cargo::Request { .. } | Cargo::Response { .. } => None,
+    }
+}
+
+fn links(sim: &Sim, stage: &Stage) -> Vec<Link> {
+    let traffic = |from: NodeId, to: NodeId| {
+        let along =
+            |flight: &&Flight| flight.from == Place::Node(from) && flight.to == Place::Node(to);
+        sim.flights().filter(along).count()
+    };
+    stage
+        .pairs()
+        .map(|(a, b)| Link {
+            pair: (a, b),
+            cut_there: sim.is_cut(a, b),
+            cut_back: sim.is_cut(b, a),
+            traffic: (traffic(a, b), traffic(b, a)),
+        })
+        .collect()
+}
+
+/// The groups of running nodes that reach each other both ways, if there is more than one.
+fn sides(sim: &Sim, stage: &Stage) -> Vec<Side> {
+    let mut left: Vec<NodeId> =
+        sim.nodes().filter(|node| node.is_up()).map(raft_sim::Node::id).collect();
+    let mut sides = Vec::new();
+    while !left.is_empty() {
+        let mut nodes = vec![left.remove(0)];
+        let mut reached = 0;
+        while let Some(&from) = nodes.get(reached) {
+            let is_linked = |to: &mut NodeId| !sim.is_cut(from, *to) && !sim.is_cut(*to, from);
+            nodes.extend(left.extract_if(.., is_linked));
+            reached += 1;
+        }
+        let quorum = nodes.len() > stage.ids.len() / 2;
+        sides.push(Side { nodes, quorum });
+    }
+    if sides.len() > 1 { sides } else { Vec::new() }
+}
+
+fn message(sim: &Sim, view: &View, stage: &Stage, flight: &Flight) -> Option<Message> {
+    let (kind, answer, term) = kind(sim, flight);
+    let took = (sim.now() - flight.sent_at).as_micros() as f64;
+    let whole = (flight.arrives_at - flight.sent_at).as_micros().max(1) as f64;
+    let cut = match (flight.from, flight.to) {
+        (Place::Node(from), Place::Node(to)) => sim.is_cut(from, to),
+        _ => false,
+    };
+    let share = if view.still { 0.5 } else { (took / whole).clamp(0.0, 1.0) };
+    // What is lost gets half-way, falls there, and is gone.
+    let lost = (flight.lost || cut) && share >= 0.5;
+    if lost && share > 0.75 {
+        return None;
+    }
+    let lane = stage.layout.lane(stage.rim(flight.from), stage.rim(flight.to));
+    let share = if lost { 0.5 } else { share };
+    Some(Message {
+        id: flight.id,
+        kind,
+        answer,
+        term,
+        at: lane.at(share),
+        heading: lane.heading(share),
+        lost,
+        says: format!("{} to {}: {}", flight.from, flight.to, flight.cargo),
+    })
+}
+
+fn kind(sim: &Sim, flight: &Flight) -> (Kind, Option<bool>, Term) {
+    let message = match &flight.cargo {
+        Cargo::Request { .. } => return (Kind::Forward, None, Term(0)),
+        Cargo::Response { response, .. } => {
+            return (Kind::Forward, Some(response.is_ok()), Term(0));
+        }
+        Cargo::Peer(Envelope { body: PeerBody::Forward { .. }, .. }) => {
+            return (Kind::Forward, None, Term(0));
+        }
+        Cargo::Peer(Envelope { body: PeerBody::Forwarded { response, .. }, .. }) => {
+            return (Kind::Forward, Some(response.is_ok()), Term(0));
+        }
+        Cargo::Peer(Envelope { body: PeerBody::Raft(message), .. }) => message,
+    };
+    let vote = |pre_vote: bool| if pre_vote { Kind::PreVote } else { Kind::Vote };
+    let (kind, answer, term) = match &message.body {
+        Body::RequestVote { pre_vote, campaign, .. } => (vote(*pre_vote), None, *campaign),
+        Body::RequestVoteReply { pre_vote, refused, campaign } => {
+            (vote(*pre_vote), Some(refused.is_none()), *campaign)
+        }
+        Body::AppendEntries { entries, .. } => match entries.len() {
+            0 => (Kind::Heartbeat, None, message.term),
+            entries => (Kind::Append(entries), None, message.term),
+        },
+        Body::AppendEntriesReply { result, .. } => match result {
+            AppendResult::Matched { match_index } => {
+                let news = is_news(sim, flight, *match_index);
+                let kind = if news { Kind::Append(1) } else { Kind::Heartbeat };
+                (kind, Some(true), message.term)
+            }
+            AppendResult::Mismatch { .. } | AppendResult::StaleTerm => {
+                (Kind::Append(1), Some(false), message.term)
+            }
+        },
+        Body::InstallSnapshot { .. } => (Kind::Snapshot, None, message.term),
+        Body::InstallSnapshotReply { .. } => (Kind::Snapshot, Some(true), message.term),
+    };
+    (kind, answer, term)
+}
+
+/// Whether an acknowledgement tells the leader of entries it did not know to be on that disk.
+fn is_news(sim: &Sim, flight: &Flight, match_index: Index) -> bool {
+    let (Place::Node(from), Place::Node(to)) = (flight.from, flight.to) else { return false };
+    let leader = sim.nodes().find(|node| node.id() == to).and_then(raft_sim::Node::replica);
+    match leader.map(|replica| replica.raft().role()) {
+        Some(raft::Role::Leader(leader)) => {
+            leader.followers.get(&from).is_some_and(|progress| match_index > progress.match_index)
+        }
+        _ => false,
+    }
+}
+
+fn logs(run: &Run, view: &View, nodes: &[Node]) -> Logs {
+    let replica = |node: &Node| -> Option<&Replica> {
+        let up = run.sim().nodes().find(|up| up.id() == node.id).and_then(raft_sim::Node::replica);
+        up.or_else(|| run.fallen(node.id))
+    };
+    let reach =
+        |node: &Node| replica(node).map_or(0, |replica| replica.raft().log().last().index.0);
+    let last = nodes.iter().map(reach).max().unwrap_or_default();
+    // One column stays free: the next entry has a place to appear in.
+    let first = (last + 2).saturating_sub(view.log_columns()).max(1);
+    let indexes: Vec<Index> = (first..first + view.log_columns()).map(Index).collect();
+    let row = |node: &Node| {
+        let cell = |index: &Index| match replica(node) {
+            Some(replica) => cell(replica, *index, node.role != Role::Down),
+            None => Cell::Empty,
+        };
+        indexes.iter().map(cell).collect()
+    };
+    Logs { rows: nodes.iter().map(row).collect(), indexes }
+}
+
+/// One place of a log. Of a node that is down, what is on its disk; the rest went with its memory.
+fn cell(replica: &Replica, index: Index, up: bool) -> Cell {
+    let log = replica.raft().log();
+    let durable = index <= log.durable();
+    if index <= log.base().index {
+        return Cell::Folded;
+    }
+    match log.entry(index) {
+        Some(entry) if up || durable => Cell::Entry {
+            term: entry.term,
+            says: says(entry),
+            durable,
+            committed: up && index <= replica.raft().commit_index(),
+            applied: up && index <= replica.applied_index(),
+        },
+        _ => Cell::Empty,
+    }
+}
+
+fn says(entry: &Entry) -> String {
+    match &entry.payload {
+        Payload::Noop => "no-op".to_owned(),
+        Payload::Configuration(_) => "members".to_owned(),
+        Payload::Command(bytes) => match postcard::from_bytes::<Command>(bytes) {
+            Ok(command) => match command.write {
+                Write::Set { key, value, .. } => {
+                    format!("{}={}", text::display(&key), text::display(&value))
+                }
+                Write::Delete { key, .. } => format!("−{}", text::display(&key)),
+            },
+            Err(_) => "command".to_owned(),
+        },
+    }
+}
+
+fn requests(sim: &Sim) -> Vec<Request> {
+    let asked =
+        sim.history().iter().enumerate().rev().filter(|(_, operation)| operation.client == 0);
+    asked.take(REQUESTS_MAX).map(|(id, operation)| request(id as u64, operation)).collect()
+}
+
+fn request(id: u64, operation: &Operation) -> Request {
+    let key = text::display(&operation.key);
+    let asks = match &operation.call {
+        Call::Set { value, .. } => format!("{key} = {}", text::display(value)),
+        Call::Delete { .. } => format!("delete {key}"),
+        Call::Get => format!("get {key}"),
+    };
+    let took_ms = operation.returned.map(|returned| (returned - operation.invoked) / 1_000);
+    let took = took_ms.map_or_else(String::new, |ms| format!(" in {ms} ms"));
+    let (done, answer) = match (&operation.result, operation.returned) {
+        (Some(Outcome::Written { revision, .. }), _) => {
+            (Some(true), format!("entry {revision}{took}"))
+        }
+        (Some(Outcome::Value { value, .. }), _) => {
+            (Some(true), format!("{}{took}", text::display(value)))
+        }
+        (Some(Outcome::NotFound), _) => (Some(true), format!("no such key{took}")),
+        (Some(Outcome::ConditionFailed { .. }), _) => (Some(false), "condition failed".to_owned()),
+        (None, Some(_)) => (Some(false), "refused".to_owned()),
+        (None, None) => (None, "waits".to_owned()),
+    };
+    Request { id, asks, done, answer }
+}
+
+/// How long a message usually takes, in simulated microseconds.
+pub fn usual_flight_us(run: &Run) -> u64 {
+    let network = &run.sim().options().network;
+    ((network.delay_min + network.delay_max) / 2).as_micros() as u64
+}
+
+/// Whether anything is on its way at a moment; if not, there is nothing to see but time.
+pub fn is_quiet(run: &Run) -> bool {
+    run.sim().flights().next().is_none()
+}
+
+/// A moment that far later.
+pub fn later(now: Instant, micros: f64) -> Instant {
+    Instant(now.0.saturating_add(micros.max(0.0) as u64))
+}
+
+/// Whether some node leads.
+pub fn has_leader(run: &Run) -> bool {
+    run.sim()
+        .nodes()
+        .filter_map(raft_sim::Node::replica)
+        .any(|replica| role(replica.raft()) == Role::Leader)
+}

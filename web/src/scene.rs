@@ -1,0 +1,283 @@
+//! What there is to see, as plain data: who plays which role, what is under way, what the logs hold. A
+//! scene is made from a simulation and a moment; everything drawn, read aloud or tested comes from it.
+
+use crate::layout::{Layout, Point};
+use raft_core::id::{Index, NodeId, Term};
+use raft_core::time::Instant;
+use std::rc::Rc;
+
+/// Everything there is to see at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scene {
+    /// Where things are.
+    pub layout: Layout,
+    /// The moment, in simulated time.
+    pub now: Instant,
+    /// The nodes, in the order of the ring.
+    pub nodes: Vec<Node>,
+    /// Every pair of nodes, the lower id first.
+    pub links: Vec<Link>,
+    /// The sides of a partition; empty while every node that is up reaches every other.
+    pub sides: Vec<Side>,
+    /// Messages under way.
+    pub messages: Vec<Message>,
+    /// Whether time runs too fast to show messages one by one; lanes then show traffic.
+    pub fast: bool,
+    /// What the nodes' logs hold.
+    pub logs: Logs,
+    /// What clients asked for last, newest first.
+    pub requests: Vec<Request>,
+    /// What happened, newest first.
+    pub story: Vec<Rc<Happening>>,
+    /// Whether the five properties of the paper's Figure 3 have held so far; else what broke.
+    pub violation: Option<String>,
+    /// Events since the start.
+    pub events: u64,
+    /// The hash of everything that happened so far.
+    pub trace_hash: u64,
+}
+
+/// A node's role, as far as it can be seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Crashed.
+    Down,
+    /// Follows a leader, or waits for one (§5.2).
+    Follower,
+    /// Asks whether it would win an election (thesis §9.6).
+    PreCandidate,
+    /// Stands for election (§5.2).
+    Candidate,
+    /// Leads (§5.3).
+    Leader,
+}
+
+/// A node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// Its name.
+    pub id: NodeId,
+    /// Where it stands on the stage.
+    pub at: Point,
+    /// Which way is outwards.
+    pub outwards: Point,
+    /// Its role.
+    pub role: Role,
+    /// Its term; of a node that is down, the last one seen.
+    pub term: Term,
+    /// Whom it voted for in its term.
+    pub vote: Option<NodeId>,
+    /// The leader it follows.
+    pub leader: Option<NodeId>,
+    /// Microseconds until it stands for election.
+    pub timer_us: Option<u64>,
+    /// The same as a share of the longest election timeout, from 0 to 1.
+    pub timer: Option<f64>,
+    /// A candidate's votes, its own among them.
+    pub ballots: Vec<Ballot>,
+    /// How many votes a candidate needs.
+    pub majority: usize,
+    /// The last entry of its log.
+    pub last: Index,
+    /// The last entry on its disk.
+    pub durable: Index,
+    /// Its commit index.
+    pub commit: Index,
+    /// The last entry applied to its store.
+    pub applied: Index,
+    /// The nodes it has no working link with, in either direction.
+    pub cut_from: Vec<NodeId>,
+    /// Whether the visitor has picked it.
+    pub selected: bool,
+}
+
+/// A vote, from the candidate's side.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ballot {
+    /// Whose.
+    pub voter: NodeId,
+    /// In which direction the voter stands.
+    pub towards: Point,
+    /// What has come of it.
+    pub state: BallotState,
+}
+
+/// What has come of a vote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BallotState {
+    /// Nothing yet.
+    Open,
+    /// An answer that grants it is under way.
+    Coming,
+    /// Granted.
+    Granted,
+    /// Refused.
+    Refused,
+}
+
+/// The two directions between a pair of nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The pair, the lower id first.
+    pub pair: (NodeId, NodeId),
+    /// Whether messages from the first to the second are lost.
+    pub cut_there: bool,
+    /// Whether messages from the second to the first are lost.
+    pub cut_back: bool,
+    /// Messages under way, each direction.
+    pub traffic: (usize, usize),
+}
+
+/// Nodes that reach each other and no others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Side {
+    /// The nodes.
+    pub nodes: Vec<NodeId>,
+    /// Whether they are a majority of the cluster.
+    pub quorum: bool,
+}
+
+/// What a message is, one shape for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A candidate asks whether it would get a vote.
+    PreVote,
+    /// A candidate asks for a vote.
+    Vote,
+    /// The leader speaks, and has no entries to send.
+    Heartbeat,
+    /// The leader sends this many entries.
+    Append(usize),
+    /// The leader sends a piece of a snapshot.
+    Snapshot,
+    /// A client's request, passed on to the leader.
+    Forward,
+}
+
+/// A message under way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message {
+    /// Its number.
+    pub id: u64,
+    /// What it is, or what it answers.
+    pub kind: Kind,
+    /// For an answer, whether it is a yes.
+    pub answer: Option<bool>,
+    /// The term it speaks in.
+    pub term: Term,
+    /// Where it is.
+    pub at: Point,
+    /// Where it is heading.
+    pub heading: Point,
+    /// Whether it has just been lost there.
+    pub lost: bool,
+    /// What it says, in one line.
+    pub says: String,
+}
+
+/// The logs side by side: a window of indexes, the same for all nodes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Logs {
+    /// The indexes shown.
+    pub indexes: Vec<Index>,
+    /// One row per node, in the order of the nodes.
+    pub rows: Vec<Vec<Cell>>,
+}
+
+/// One index of one node's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cell {
+    /// The log does not reach so far.
+    Empty,
+    /// Held only as part of a snapshot.
+    Folded,
+    /// An entry.
+    Entry {
+        /// The term of the leader that made it.
+        term: Term,
+        /// What it says, in a few letters.
+        says: String,
+        /// Whether it is on this node's disk.
+        durable: bool,
+        /// Whether this node knows that it is committed.
+        committed: bool,
+        /// Whether this node has carried it out.
+        applied: bool,
+    },
+}
+
+/// What a client asked, and what has come of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Its number.
+    pub id: u64,
+    /// What was asked.
+    pub asks: String,
+    /// `None` while it waits; else whether it was carried out.
+    pub done: Option<bool>,
+    /// The answer, in words.
+    pub answer: String,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Happening {
+    /// Its number.
+    pub id: u64,
+    /// When.
+    pub at: Instant,
+    /// To which node; none for what the visitor or a client did.
+    pub node: Option<NodeId>,
+    /// Who did it, if no node did.
+    pub by: &'static str,
+    /// The node's term.
+    pub term: Term,
+    /// In a sentence.
+    pub says: String,
+    /// Why, if there is a reason to give.
+    pub why: String,
+    /// Whether it changes the course of things: an election, a fault, a decision.
+    pub turning_point: bool,
+}
+
+impl Role {
+    /// The role in words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Down => "down",
+            Self::Follower => "follower",
+            Self::PreCandidate => "pre-candidate",
+            Self::Candidate => "candidate",
+            Self::Leader => "leader",
+        }
+    }
+
+    /// The role as a class of the style sheet.
+    pub fn class(self) -> &'static str {
+        self.name()
+    }
+}
+
+impl Scene {
+    /// The leader of the latest term, if some node leads.
+    pub fn leader(&self) -> Option<&Node> {
+        let leaders = self.nodes.iter().filter(|node| node.role == Role::Leader);
+        leaders.max_by_key(|node| node.term)
+    }
+
+    /// The node of this name.
+    pub fn node(&self, id: NodeId) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.id == id)
+    }
+
+    /// Whether a node is cut off from all the others.
+    pub fn is_alone(&self, node: &Node) -> bool {
+        self.nodes.len() > 1 && node.cut_from.len() + 1 == self.nodes.len()
+    }
+
+    /// Whether some node is down or some link is cut.
+    pub fn is_damaged(&self) -> bool {
+        self.nodes.iter().any(|node| node.role == Role::Down)
+            || self.links.iter().any(|link| link.cut_there || link.cut_back)
+    }
+}

@@ -1,0 +1,274 @@
+//! A session is data: what the cluster is, its seed, and what was done to it and when. Everything on the
+//! page follows from it, so a session is also a link, and going back is playing it again.
+
+use crate::layout;
+use raft_core::id::NodeId;
+use raft_core::time::Instant;
+use raft_sim::{Command, Options};
+use std::collections::BTreeSet;
+
+/// The most commands a link may carry: more than a person gives, and little to hold.
+const COMMANDS_MAX: usize = 1_000;
+
+/// The longest link that is read, in bytes: [`COMMANDS_MAX`] of the longest commands fit.
+const LINK_BYTES_MAX: usize = 100_000;
+
+/// The most nodes a playground has.
+pub const NODES_MAX: u64 = layout::NODES_MAX as u64;
+
+/// A session from beginning to end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Decides everything that is left to chance.
+    pub seed: u64,
+    /// What the cluster is.
+    pub cluster: Cluster,
+    /// What was done to it, in order. A command comes after every event of its moment.
+    pub commands: Vec<(Instant, Command)>,
+}
+
+/// What a session's cluster is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cluster {
+    /// So many nodes, in peace until the visitor acts.
+    Playground(u64),
+    /// One of the simulator's own test runs, where everything is drawn from the seed.
+    Swarm,
+}
+
+/// What a first visit shows: an election that one node wins at the first try, as most are.
+const FIRST_SEED: u64 = 2;
+
+impl Default for Session {
+    /// A first visit.
+    fn default() -> Self {
+        Self::new(FIRST_SEED, Cluster::Playground(5))
+    }
+}
+
+impl Session {
+    /// A fresh session: nothing has been done yet.
+    pub fn new(seed: u64, cluster: Cluster) -> Self {
+        Self { seed, cluster, commands: Vec::new() }
+    }
+
+    /// What the simulator is to play.
+    pub fn options(&self) -> Options {
+        match self.cluster {
+            Cluster::Playground(nodes) => Options::playground(self.seed, nodes),
+            Cluster::Swarm => Options::swarm(self.seed),
+        }
+    }
+
+    /// The session as the fragment of a link: `v1.seed=42.nodes=5.do=1500000-crash-3`.
+    pub fn to_link(&self) -> String {
+        let mut link = format!("v1.seed={}", self.seed);
+        match self.cluster {
+            Cluster::Playground(nodes) => link.push_str(&format!(".nodes={nodes}")),
+            Cluster::Swarm => link.push_str(".run=swarm"),
+        }
+        let commands: Vec<String> = self
+            .commands
+            .iter()
+            .filter_map(|(at, command)| Some(format!("{}-{}", at.0, command_to_link(command)?)))
+            .collect();
+        if !commands.is_empty() {
+            link.push_str(&format!(".do={}", commands.join("~")));
+        }
+        link
+    }
+
+    /// The session of a link's fragment, with or without its `#`. An empty one is a first visit.
+    ///
+    /// # Errors
+    /// A sentence, if the link is damaged or from a later version of the page.
+    pub fn from_link(link: &str) -> Result<Self, String> {
+        let link = link.strip_prefix('#').unwrap_or(link);
+        let mut session = Self::default();
+        if link.is_empty() {
+            return Ok(session);
+        }
+        let fields = link.strip_prefix("v1").filter(|_| link.len() <= LINK_BYTES_MAX);
+        let fields = fields.ok_or("This link is damaged, or from a later version of the page.")?;
+        for field in fields.split('.').filter(|field| !field.is_empty()) {
+            session.read_field(field).ok_or_else(|| {
+                let shown: String = field.chars().take(40).collect();
+                format!("This link says “{shown}”, which is damaged or from a later version of the page.")
+            })?;
+        }
+        Ok(session)
+    }
+
+    fn read_field(&mut self, field: &str) -> Option<()> {
+        match field.split_once('=')? {
+            ("seed", seed) => self.seed = seed.parse().ok()?,
+            ("nodes", nodes) => {
+                let nodes = nodes.parse().ok().filter(|nodes| (1..=NODES_MAX).contains(nodes))?;
+                self.cluster = Cluster::Playground(nodes);
+            }
+            ("run", "swarm") => self.cluster = Cluster::Swarm,
+            ("do", commands) => {
+                let commands = commands.split('~').take(COMMANDS_MAX + 1);
+                self.commands = commands.map(timed_command).collect::<Option<_>>()?;
+                let in_order = self.commands.is_sorted_by_key(|(at, _)| *at);
+                return (in_order && self.commands.len() <= COMMANDS_MAX).then_some(());
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+}
+
+fn timed_command(text: &str) -> Option<(Instant, Command)> {
+    let (at, command) = text.split_once('-')?;
+    // A moment far beyond any run would make the page run for ever to reach it.
+    let at = at.parse().ok().filter(|at| *at < 1 << 40)?;
+    Some((Instant(at), command_from_link(command)?))
+}
+
+/// A command in a link; `None` for the few that no visitor can give.
+fn command_to_link(command: &Command) -> Option<String> {
+    Some(match command {
+        Command::Crash(node) => format!("crash-{node}"),
+        Command::Restart(node) => format!("restart-{node}"),
+        Command::RestartAll => "restartall".to_owned(),
+        Command::Cut { from, to } => format!("cut-{from}-{to}"),
+        Command::Heal { from, to } => format!("heal-{from}-{to}"),
+        Command::HealAll => "healall".to_owned(),
+        Command::Split(nodes) => {
+            let nodes: Vec<String> = nodes.iter().map(ToString::to_string).collect();
+            format!("split-{}", nodes.join("-"))
+        }
+        Command::Write { key, value } => format!("set-{}-{}", plain(key), plain(value)),
+        Command::Read { key } => format!("get-{}", plain(key)),
+        _ => return None,
+    })
+}
+
+fn command_from_link(text: &str) -> Option<Command> {
+    let node = |text: &str| text.parse().ok().filter(|id| (1..=NODES_MAX).contains(id)).map(NodeId);
+    let mut parts = text.split('-');
+    let verb = parts.next()?;
+    let parts: Vec<&str> = parts.take(NODES_MAX as usize).collect();
+    Some(match (verb, &*parts) {
+        ("crash", [id]) => Command::Crash(node(id)?),
+        ("restart", [id]) => Command::Restart(node(id)?),
+        ("restartall", []) => Command::RestartAll,
+        ("cut", [from, to]) => Command::Cut { from: node(from)?, to: node(to)? },
+        ("heal", [from, to]) => Command::Heal { from: node(from)?, to: node(to)? },
+        ("healall", []) => Command::HealAll,
+        ("split", ids) => {
+            Command::Split(ids.iter().map(|id| node(id)).collect::<Option<BTreeSet<NodeId>>>()?)
+        }
+        ("set", [key, value]) => {
+            Command::Write { key: from_plain(key)?.into(), value: from_plain(value)?.into() }
+        }
+        ("get", [key]) => Command::Read { key: from_plain(key)?.into() },
+        _ => return None,
+    })
+}
+
+/// Bytes in letters that every link keeps as they are: letters and digits stand for themselves, any
+/// other byte is `!` and two hexadecimal digits.
+fn plain(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        match byte.is_ascii_alphanumeric() {
+            true => text.push(char::from(*byte)),
+            false => text.push_str(&format!("!{byte:02x}")),
+        }
+        text
+    })
+}
+
+fn from_plain(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        rest = match (first, after) {
+            (b'!', [high, low, after @ ..]) => {
+                let digit = |byte: u8| char::from(byte).to_digit(16);
+                bytes.push((digit(*high)? << 4 | digit(*low)?) as u8);
+                after
+            }
+            (byte, after) if byte.is_ascii_alphanumeric() => {
+                bytes.push(*byte);
+                after
+            }
+            _ => return None,
+        };
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn busy() -> Session {
+        let id = NodeId;
+        let commands = [
+            Command::Crash(id(3)),
+            Command::Cut { from: id(1), to: id(2) },
+            Command::Heal { from: id(1), to: id(2) },
+            Command::Split([id(1), id(5)].into()),
+            Command::Write { key: "kö.~-=#".into(), value: "".into() },
+            Command::Read { key: "x".into() },
+            Command::HealAll,
+            Command::RestartAll,
+            Command::Restart(id(3)),
+        ];
+        let at = |(n, command)| (Instant(1_000 * n as u64), command);
+        let commands = commands.into_iter().enumerate().map(at).collect();
+        Session { seed: u64::MAX, cluster: Cluster::Playground(7), commands }
+    }
+
+    #[test]
+    fn a_session_survives_its_link() {
+        for session in [Session::default(), Session::new(7, Cluster::Swarm), busy()] {
+            let link = session.to_link();
+            assert_eq!(Session::from_link(&link), Ok(session.clone()), "{link}");
+            assert_eq!(Session::from_link(&format!("#{link}")), Ok(session));
+        }
+    }
+
+    #[test]
+    fn links_need_no_escaping() {
+        let safe = |c: char| c.is_ascii_alphanumeric() || "-._~!=".contains(c);
+        assert!(busy().to_link().chars().all(safe), "{}", busy().to_link());
+    }
+
+    #[test]
+    fn no_link_and_a_short_link_are_a_first_visit() {
+        assert_eq!(Session::from_link(""), Ok(Session::default()));
+        assert_eq!(Session::from_link("#v1"), Ok(Session::default()));
+        let seven = Session::new(7, Cluster::Playground(5));
+        assert_eq!(Session::from_link("#v1.seed=7"), Ok(seven));
+    }
+
+    #[test]
+    fn damaged_links_are_refused_in_a_sentence() {
+        let long = format!("v1.seed={}", "1".repeat(LINK_BYTES_MAX));
+        let many = format!("v1.do={}", vec!["1-healall"; COMMANDS_MAX + 1].join("~"));
+        let damaged = [
+            "v2.seed=1",
+            "hello",
+            "v1.seed=",
+            "v1.seed=-1",
+            "v1.nodes=0",
+            "v1.nodes=10",
+            "v1.speed=1",
+            "v1.do=",
+            "v1.do=5-crash-99",
+            "v1.do=5-crash-1~4-crash-2",
+            "v1.do=1-set-!f-1",
+            "v1.do=1-set-é-1",
+            "v1.do=99999999999999999-healall",
+            &long,
+            &many,
+        ];
+        for link in damaged {
+            let error = Session::from_link(link).expect_err(&link[..link.len().min(40)]);
+            assert!(error.ends_with('.') && error.len() < 200, "{error}");
+        }
+    }
+}

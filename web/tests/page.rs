@@ -1,0 +1,351 @@
+//! The page in a real browser: the body of `index.html`, clicked and typed on.
+#![cfg(target_arch = "wasm32")]
+
+use raft_web::page::Page;
+use raft_web::run::Run;
+use raft_web::session::Session;
+use wasm_bindgen::JsCast;
+use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+use web_sys::{
+    Document, Element, Event, HtmlElement, HtmlInputElement, KeyboardEvent, KeyboardEventInit,
+};
+
+wasm_bindgen_test_configure!(run_in_browser);
+
+const HTML: &str = include_str!("../index.html");
+const PARITY: &str = include_str!("parity.txt");
+
+/// A page of its own, and the element it lives in.
+struct Visit {
+    page: Page,
+    root: HtmlElement,
+    /// The browser's clock as this visit sees it, in milliseconds.
+    now_ms: f64,
+}
+
+fn document() -> Document {
+    web_sys::window().unwrap().document().unwrap()
+}
+
+impl Visit {
+    fn to(link: &str) -> Self {
+        let body =
+            HTML.split("<body>").nth(1).and_then(|rest| rest.split("</body>").next()).unwrap();
+        let root: HtmlElement = document().create_element("div").unwrap().dyn_into().unwrap();
+        root.set_inner_html(body);
+        document().body().unwrap().append_child(&root).unwrap();
+        let history = web_sys::window().unwrap().history().unwrap();
+        history.replace_state_with_url(&"".into(), "", Some(&format!("#{link}"))).unwrap();
+        Self { page: Page::mount(&root).unwrap(), root, now_ms: 1_000.0 }
+    }
+
+    fn find(&self, selector: &str) -> Element {
+        self.root.query_selector(selector).unwrap().unwrap_or_else(|| panic!("no {selector}"))
+    }
+
+    fn count(&self, selector: &str) -> u32 {
+        self.root.query_selector_all(selector).unwrap().length()
+    }
+
+    fn text(&self, selector: &str) -> String {
+        self.find(selector).text_content().unwrap_or_default()
+    }
+
+    fn attribute(&self, selector: &str, name: &str) -> String {
+        self.find(selector)
+            .get_attribute(name)
+            .unwrap_or_else(|| panic!("{selector} has no {name}"))
+    }
+
+    fn click(&self, selector: &str) {
+        let init = web_sys::EventInit::new();
+        init.set_bubbles(true);
+        let event = Event::new_with_event_init_dict("click", &init).unwrap();
+        self.find(selector).dispatch_event(&event).unwrap();
+    }
+
+    fn key_on(&self, selector: &str, key: &str) {
+        let init = KeyboardEventInit::new();
+        init.set_bubbles(true);
+        init.set_cancelable(true);
+        init.set_key(key);
+        let event = KeyboardEvent::new_with_keyboard_event_init_dict("keydown", &init).unwrap();
+        self.find(selector).dispatch_event(&event).unwrap();
+    }
+
+    fn key(&self, key: &str) {
+        self.key_on("main", key);
+    }
+
+    fn fill(&self, selector: &str, value: &str) {
+        let input: HtmlInputElement = self.find(selector).dyn_into().unwrap();
+        input.set_value(value);
+        let init = web_sys::EventInit::new();
+        init.set_bubbles(true);
+        let event = Event::new_with_event_init_dict("change", &init).unwrap();
+        input.dispatch_event(&event).unwrap();
+    }
+
+    fn events(&self) -> u64 {
+        self.root.get_attribute("data-events").unwrap().parse().unwrap()
+    }
+
+    fn hash(&self) -> String {
+        self.root.get_attribute("data-trace-hash").unwrap()
+    }
+
+    /// Lets frames come, 60 in a second, until something is to be seen.
+    fn until(&mut self, selector: &str) {
+        for _ in 0..6_000 {
+            if self.count(selector) > 0 {
+                return;
+            }
+            self.now_ms += 1_000.0 / 60.0;
+            self.page.frame(self.now_ms).unwrap();
+        }
+        panic!("no {selector} in 100 seconds: {}", self.text("#sentence"));
+    }
+
+    /// Runs to a leader whose first entry everybody has applied, and pauses.
+    fn settle(&mut self) {
+        self.key(" ");
+        self.until(".node.leader");
+        let nodes = self.count(".node");
+        self.until(&format!("tr:nth-child({nodes}) .cell.applied"));
+        self.key(" ");
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        if self.attribute("#play", "aria-pressed") == "true" {
+            self.key(" ");
+        }
+        self.root.remove();
+    }
+}
+
+#[wasm_bindgen_test]
+fn page_opens_what_the_address_names() {
+    let visit = Visit::to("v1.seed=7.nodes=3");
+    assert_eq!((visit.count(".node.follower"), visit.count("#table tr")), (3, 3));
+    let seed: HtmlInputElement = visit.find("#seed").dyn_into().unwrap();
+    assert_eq!(seed.value(), "7");
+    assert_eq!(visit.text("#clock"), "0.000");
+    assert!(visit.text("#sentence").starts_with("No leader yet."));
+}
+
+#[wasm_bindgen_test]
+fn damaged_address_is_said_so_and_opens_a_first_visit() {
+    let visit = Visit::to("v1.seed=x");
+    assert!(visit.text("#sentence").contains("damaged"));
+    assert_eq!(visit.count(".node"), 5);
+    assert!(web_sys::window().unwrap().location().hash().unwrap().starts_with("#v1.seed="));
+}
+
+#[wasm_bindgen_test]
+fn runs_have_the_fingerprints_of_the_native_ones() {
+    for line in PARITY.lines() {
+        let [link, steps, hash] = line.split(' ').collect::<Vec<&str>>()[..] else {
+            panic!("{line}")
+        };
+        let mut run = Run::new(Session::from_link(link).unwrap());
+        (0..steps.parse::<u64>().unwrap()).for_each(|_| run.step());
+        assert_eq!(format!("{:016x}", run.sim().trace_hash()), hash, "{link}");
+    }
+}
+
+#[wasm_bindgen_test]
+fn page_shows_the_fingerprint_of_its_run() {
+    let line = PARITY.lines().next().unwrap();
+    let [link, steps, hash] = line.split(' ').collect::<Vec<&str>>()[..] else { panic!("{line}") };
+    let visit = Visit::to(link);
+    (0..steps.parse::<u64>().unwrap()).for_each(|_| visit.key("ArrowRight"));
+    assert_eq!((&*visit.hash(), &*visit.text("#hash")), (hash, hash));
+}
+
+#[wasm_bindgen_test]
+fn leader_crashed_by_a_click_is_followed_by_another() {
+    let mut visit = Visit::to("v1.seed=2.nodes=5");
+    visit.settle();
+    let first = visit.attribute(".node.leader", "data-node");
+    visit.click("[data-act=crash-leader]");
+    assert_eq!(visit.attribute(".node.down", "data-node"), first);
+    visit.key(" ");
+    visit.until(".node.leader");
+    assert_ne!(visit.attribute(".node.leader", "data-node"), first);
+    assert_ne!(visit.attribute(".node.leader", "data-term"), "1");
+    visit.click(&format!("#table [data-act='restart:{first}']"));
+    assert_eq!(visit.count(".node.down"), 0);
+}
+
+#[wasm_bindgen_test]
+fn messages_fly_while_time_runs_and_hang_while_it_does_not() {
+    let mut visit = Visit::to("v1.seed=2.nodes=5");
+    visit.key(" ");
+    visit.until(".message");
+    let at = |visit: &Visit| visit.attribute(".message", "transform");
+    let before = at(&visit);
+    visit.page.frame(visit.now_ms + 50.0).unwrap();
+    let after = at(&visit);
+    assert_ne!(before, after);
+    visit.key(" ");
+    visit.page.frame(visit.now_ms + 100.0).unwrap();
+    assert_eq!(at(&visit), after);
+}
+
+#[wasm_bindgen_test]
+fn arrows_take_one_event_on_and_one_back() {
+    let visit = Visit::to("v1.seed=2.nodes=3");
+    (0..20).for_each(|_| visit.key("ArrowRight"));
+    let (events, hash) = (visit.events(), visit.hash());
+    assert_eq!(events, 20);
+    visit.click("[data-act=step]");
+    assert_eq!(visit.events(), 21);
+    assert_ne!(visit.hash(), hash);
+    visit.key("ArrowLeft");
+    assert_eq!((visit.events(), visit.hash()), (events, hash));
+}
+
+#[wasm_bindgen_test]
+fn node_is_picked_crashed_restarted_and_cut_off_by_keys() {
+    let mut visit = Visit::to("v1.seed=2.nodes=5");
+    visit.settle();
+    visit.key("3");
+    assert_eq!(visit.attribute(".node.selected", "data-node"), "3");
+    visit.key("k");
+    assert_eq!(visit.attribute(".node.down", "data-node"), "3");
+    visit.key("k");
+    assert_eq!(visit.count(".node.down"), 0);
+    visit.key("x");
+    assert_eq!((visit.count(".link.cut"), visit.count(".side")), (4, 2));
+    visit.key("x");
+    assert_eq!(visit.count(".link.cut"), 0);
+    visit.key("Escape");
+    assert_eq!(visit.count(".node.selected"), 0);
+    visit.key_on(".node[data-node='4']", "Enter");
+    assert_eq!(visit.attribute(".node.selected", "data-node"), "4");
+}
+
+#[wasm_bindgen_test]
+fn link_is_cut_by_a_click_on_its_line_and_healed_by_a_button() {
+    let visit = Visit::to("v1.seed=2.nodes=5");
+    visit.click(".link[data-act='link:1-4'] .reach");
+    assert_eq!(visit.count(".link.cut"), 1);
+    visit.key("1");
+    visit.click("#dock button[data-act='link:1-4'][aria-pressed=true]");
+    assert_eq!(visit.count(".link.cut"), 0);
+}
+
+#[wasm_bindgen_test]
+fn write_is_answered_and_shown_in_every_log() {
+    let mut visit = Visit::to("v1.seed=2.nodes=3");
+    visit.settle();
+    visit.fill("#key", "colour");
+    visit.fill("#value", "blue");
+    visit.key("w");
+    visit.key(" ");
+    visit.until("#requests .waiting");
+    assert!(visit.text("#requests").contains("colour = blue"));
+    visit.until("#requests .done");
+    visit.until("#logs tbody tr:nth-child(1) .applied ~ .applied");
+    assert!(visit.text("#logs tbody tr:nth-child(1)").contains("colour=blue"));
+}
+
+#[wasm_bindgen_test]
+fn typing_in_a_field_is_not_a_command() {
+    let visit = Visit::to("v1.seed=2.nodes=5");
+    visit.key("3");
+    visit.key_on("#key", "k");
+    visit.key_on("#seed", " ");
+    assert_eq!(
+        (visit.count(".node.down"), visit.attribute("#play", "aria-pressed")),
+        (0, "false".into())
+    );
+}
+
+#[wasm_bindgen_test]
+fn single_keys_can_be_switched_off() {
+    let visit = Visit::to("v1.seed=2.nodes=5");
+    let switch: HtmlInputElement = visit.find("#single-keys").dyn_into().unwrap();
+    switch.set_checked(false);
+    visit.key("3");
+    assert_eq!(visit.count(".node.selected"), 0);
+    visit.key("ArrowRight");
+    assert_eq!(visit.events(), 1);
+}
+
+#[wasm_bindgen_test]
+fn address_follows_what_is_done_and_opens_the_same_run() {
+    let mut visit = Visit::to("v1.seed=2.nodes=3");
+    visit.settle();
+    visit.key("2");
+    visit.key("k");
+    let link = web_sys::window().unwrap().location().hash().unwrap();
+    assert!(link.contains("-crash-2"), "{link}");
+    (0..50).for_each(|_| visit.key("ArrowRight"));
+    let (events, hash) = (visit.events(), visit.hash());
+    drop(visit);
+    let again = Visit::to(&link[1..]);
+    while again.events() < events {
+        again.key("ArrowRight");
+    }
+    assert_eq!(again.hash(), hash);
+}
+
+#[wasm_bindgen_test]
+fn new_seed_and_number_of_nodes_begin_another_run() {
+    let visit = Visit::to("v1.seed=2.nodes=5");
+    visit.click("[data-act=new-seed]");
+    let seed: HtmlInputElement = visit.find("#seed").dyn_into().unwrap();
+    assert_ne!(seed.value(), "2");
+    visit.fill("#seed", "77");
+    assert_eq!(web_sys::window().unwrap().location().hash().unwrap(), "#v1.seed=77.nodes=5");
+    visit.fill("#seed", "no number");
+    assert!(visit.text("#sentence").contains("whole number"));
+}
+
+#[wasm_bindgen_test]
+fn thousand_frames_keep_focus_and_leave_nothing_behind() {
+    let mut visit = Visit::to("v1.seed=2.nodes=5");
+    visit.settle();
+    let node = visit.find(".node[data-node='3']");
+    node.unchecked_ref::<HtmlElement>().focus().unwrap();
+    let elements = visit.count("*");
+    visit.key(" ");
+    for _ in 0..1_000 {
+        visit.now_ms += 1_000.0 / 60.0;
+        visit.page.frame(visit.now_ms).unwrap();
+    }
+    assert_eq!(document().active_element(), Some(node));
+    assert!(visit.count("*") < elements + 400, "{elements} elements became {}", visit.count("*"));
+}
+
+#[wasm_bindgen_test]
+fn paused_page_asks_for_no_frames() {
+    let count = "window.asked = 0; const real = window.requestAnimationFrame; \
+                 window.requestAnimationFrame = (f) => { window.asked += 1; return real.call(window, f); }; \
+                 () => { window.requestAnimationFrame = real; return window.asked; }";
+    let done: js_sys::Function = js_sys::eval(count).unwrap().dyn_into().unwrap();
+    let visit = Visit::to("v1.seed=2.nodes=5");
+    visit.key("ArrowRight");
+    visit.key("2");
+    visit.click("[data-act=split]");
+    visit.page.frame(2_000.0).unwrap();
+    assert_eq!(js_sys::eval("window.asked").unwrap(), 0);
+    visit.key(" ");
+    assert_eq!(done.call0(&wasm_bindgen::JsValue::NULL).unwrap(), 1);
+}
+
+#[wasm_bindgen_test]
+fn keys_are_listed_on_the_page() {
+    let visit = Visit::to("v1.seed=2.nodes=5");
+    let help = visit.find("#help");
+    visit.key("?");
+    assert!(help.has_attribute("open"));
+    for key in ["Space", "→", "K", "X", "W", "H"] {
+        assert!(visit.text(".keys").contains(key), "{key}");
+    }
+    visit.key("Escape");
+    assert!(!help.has_attribute("open"));
+}
