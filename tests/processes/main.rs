@@ -1,0 +1,12 @@
+//! Real `raft-kv` and `raft-cli` processes on real sockets and files. `cargo build -p raft-native` first:
+//! the tests run the binaries that stand beside them in the target directory.
+
+mod cli;
+mod connections;
+mod fake;
+mod faults;
+mod harness;
+mod load;
+mod refusals;
+mod retries;
+mod story;
