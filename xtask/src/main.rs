@@ -1,0 +1,122 @@
+//! The project's automation. `cargo xtask help` says what there is; each command is a module.
+
+mod demo;
+mod deny;
+mod run;
+mod test;
+mod tools;
+mod web;
+
+use std::env;
+use std::path::Path;
+use std::process::ExitCode;
+
+const HELP: &str = "\
+usage: cargo xtask COMMAND
+
+  demo         build everything, run three nodes on localhost:8001..8003 until Ctrl-C
+  test         everything CI runs
+  web          build the page into web/dist
+  deny         check licences, advisories and duplicates of the dependencies
+  help         this, or `cargo xtask help COMMAND`
+
+Exit status: 0 done, 1 failed (the last line says why), 2 usage.
+";
+
+const HELP_DEMO: &str = "\
+usage: cargo xtask demo [--keep]
+
+Builds the page and the binaries (release), starts three nodes on localhost:8001, 8002 and 8003 and
+shows what they print as `Node 1: ...`. Every node serves the page at its address. A node that dies
+is reported and the others go on. Ctrl-C stops them all.
+
+  cargo xtask demo           a fresh cluster: target/demo is emptied first
+  cargo xtask demo --keep    go on with the data of the demo before
+";
+
+const HELP_TEST: &str = "\
+usage: cargo xtask test
+
+Runs everything CI runs, in order, and stops at the first step that fails: formatting, the
+dependencies' licences, the page, lints, documentation, the tests of every crate (simulated seeds and
+real processes included), and the page's tests in a browser. Fetches what it needs: the wasm target
+through rustup; wasm-bindgen, wasm-pack and cargo-deny into target/tools; Chromium through apt-get
+where that may be used. What it cannot fetch it names. Nothing is skipped.
+
+  cargo xtask test
+";
+
+const HELP_WEB: &str = "\
+usage: cargo xtask web [--serve [PORT]]
+
+Builds the page into web/dist: index.html, style.css, raft_web.js and raft_web_bg.wasm. They are
+static files; any web server will do, and nodes built afterwards carry them inside.
+
+  cargo xtask web                 build
+  cargo xtask web --serve         build, then serve on http://localhost:8080/ until Ctrl-C
+  cargo xtask web --serve 9000    the same on another port
+";
+
+const HELP_DENY: &str = "\
+usage: cargo xtask deny
+
+Runs cargo-deny with deny.toml: licences, duplicates, sources and security advisories. `test` checks
+all but the advisories, whose database is fetched here each time.
+
+  cargo xtask deny
+";
+
+const PAGE_PORT: u16 = 8080;
+
+fn main() -> ExitCode {
+    if let Err(error) = to_the_root() {
+        return fail(&error);
+    }
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match arguments.as_slice() {
+        [] | ["help" | "--help" | "-h"] => help(HELP),
+        ["help", "demo"] | ["demo", "--help" | "-h"] => help(HELP_DEMO),
+        ["help", "test"] | ["test", "--help" | "-h"] => help(HELP_TEST),
+        ["help", "web"] | ["web", "--help" | "-h"] => help(HELP_WEB),
+        ["help", "deny"] | ["deny", "--help" | "-h"] => help(HELP_DENY),
+        ["demo"] => demo::run(demo::Data::Fresh),
+        ["demo", "--keep"] => demo::run(demo::Data::Kept),
+        ["test"] => test::run(),
+        ["web"] => web::build(),
+        ["web", "--serve"] => web::build().and_then(|()| web::serve(PAGE_PORT)),
+        ["web", "--serve", port] => match port.parse() {
+            Ok(port) => web::build().and_then(|()| web::serve(port)),
+            Err(_) => return usage(&format!("`{port}` is not a port")),
+        },
+        ["deny"] => deny::run(),
+        other => return usage(&format!("unknown: `{}`", other.join(" "))),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+/// All paths here are relative to the root of the repository, wherever the command was given.
+fn to_the_root() -> run::Result {
+    let manifest = env::var("CARGO_MANIFEST_DIR")
+        .map_err(|_| "started by hand; start it as `cargo xtask`".to_owned())?;
+    let root = Path::new(&manifest).parent().ok_or("no folder above xtask")?;
+    env::set_current_dir(root).map_err(|error| format!("cannot enter {}: {error}", root.display()))
+}
+
+fn help(text: &str) -> run::Result {
+    print!("{text}");
+    Ok(())
+}
+
+fn usage(what: &str) -> ExitCode {
+    eprintln!("error: {what}; `cargo xtask help` lists the commands");
+    ExitCode::from(2)
+}
+
+fn fail(error: &str) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::FAILURE
+}

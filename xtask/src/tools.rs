@@ -1,0 +1,117 @@
+//! What the steps need and a bare machine lacks. Each is looked for first and fetched only if missing.
+
+use crate::run::{self, Result, cargo, output};
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// What the page is compiled for.
+pub(crate) const WASM: &str = "wasm32-unknown-unknown";
+const WASM_PACK_VERSION: &str = "0.15.1";
+const CARGO_DENY_VERSION: &str = "0.20.2";
+
+/// A command that finds the tools installed here before those of the machine.
+pub(crate) fn tool<const N: usize>(name: &str, arguments: [&str; N]) -> Result<Command> {
+    let mut command = Command::new(name);
+    command.args(arguments).env("PATH", search_path()?);
+    Ok(command)
+}
+
+/// The wasm target of the toolchain.
+pub(crate) fn wasm_target() -> Result {
+    let sysroot = output(Command::new("rustc").args(["--print", "sysroot"]))
+        .ok_or("`rustc` is not installed; install rustup and try again")?;
+    if Path::new(sysroot.trim()).join("lib/rustlib").join(WASM).exists() {
+        return Ok(());
+    }
+    run::run(Command::new("rustup").args(["target", "add", WASM]))
+}
+
+/// The program that writes the page's JavaScript. It must be of the very version of the library.
+pub(crate) fn wasm_bindgen() -> Result {
+    let version = wasm_bindgen_version()?;
+    // Without --locked: the lock file it is published with names a version that has been withdrawn.
+    cargo_tool("wasm-bindgen", "wasm-bindgen-cli", &version, &[])
+}
+
+/// The program that runs the page's tests in a browser.
+pub(crate) fn wasm_pack() -> Result {
+    cargo_tool("wasm-pack", "wasm-pack", WASM_PACK_VERSION, &["--locked"])
+}
+
+/// The program that checks the dependencies.
+pub(crate) fn cargo_deny() -> Result {
+    cargo_tool("cargo-deny", "cargo-deny", CARGO_DENY_VERSION, &["--locked"])
+}
+
+/// Chromium and the driver that steers it.
+pub(crate) fn browser() -> Result {
+    if has_browser() {
+        return Ok(());
+    }
+    if output(Command::new("id").arg("-u")).as_deref().map(str::trim) == Some("0")
+        && output(Command::new("apt-get").arg("--version")).is_some()
+    {
+        run::run(Command::new("apt-get").args(["update", "-q"]))?;
+        run::run(
+            Command::new("apt-get")
+                .args(["install", "-q", "-y", "--no-install-recommends"])
+                .args(["chromium", "chromium-driver"])
+                .env("DEBIAN_FRONTEND", "noninteractive"),
+        )?;
+    }
+    if has_browser() {
+        return Ok(());
+    }
+    Err("the browser tests need Chromium and chromedriver; install both (on Debian: \
+         apt-get install chromium chromium-driver) and try again"
+        .to_owned())
+}
+
+fn has_browser() -> bool {
+    let runs = |name: &str| output(Command::new(name).arg("--version")).is_some();
+    runs("chromedriver")
+        && ["chromium", "chromium-browser", "google-chrome"].iter().any(|name| runs(name))
+}
+
+/// A tool that cargo can build, of exactly this version. Once built it stays in target/tools.
+fn cargo_tool(program: &str, package: &str, version: &str, options: &[&str]) -> Result {
+    let has = || -> Result<bool> {
+        let printed = output(&mut tool(program, ["--version"])?);
+        Ok(printed.is_some_and(|printed| printed.split_whitespace().nth(1) == Some(version)))
+    };
+    if has()? {
+        return Ok(());
+    }
+    let folder = run::target_dir()?.join("tools");
+    run::run(
+        cargo(["install", "--quiet", "--force", "--version", version, "--root"])
+            .arg(folder)
+            .args(options)
+            .arg(package)
+            // Without a lock file, take no dependency that is too new for this compiler.
+            .env("CARGO_RESOLVER_INCOMPATIBLE_RUST_VERSIONS", "fallback"),
+    )?;
+    if has()? { Ok(()) } else { Err(format!("`{program}` was installed but does not run")) }
+}
+
+/// The version of the library, which Cargo.toml pins exactly.
+fn wasm_bindgen_version() -> Result<String> {
+    let manifest = fs::read_to_string("Cargo.toml")
+        .map_err(|error| format!("cannot read Cargo.toml: {error}"))?;
+    let pin = manifest.lines().find_map(|line| line.strip_prefix("wasm-bindgen = \"="));
+    let version = pin.and_then(|pin| pin.strip_suffix('"'));
+    version
+        .map(str::to_owned)
+        .ok_or_else(|| "Cargo.toml pins no version of wasm-bindgen (`= \"=...\"`)".to_owned())
+}
+
+fn search_path() -> Result<OsString> {
+    let here = env::current_dir().map_err(|error| format!("no current directory: {error}"))?;
+    let tools = here.join(run::target_dir()?).join("tools/bin");
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::join_paths(std::iter::once(tools).chain(env::split_paths(&path)))
+        .map_err(|error| format!("the PATH cannot be extended: {error}"))
+}
