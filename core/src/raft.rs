@@ -136,6 +136,8 @@ pub struct WriteOut {
     pub hard_state: Option<HardState>,
     /// Whether the newest snapshot is new to the disk.
     pub snapshot: bool,
+    /// Whether a leader's snapshot has taken the place of the log.
+    pub replaces_log: bool,
     /// The index of the first of `entries`.
     pub first: Index,
     /// The log from `first` on.
@@ -153,6 +155,8 @@ struct DiskProgress {
     hard_state_changed: bool,
     /// The snapshot changed since the newest write.
     snapshot_changed: bool,
+    /// A leader's snapshot took the place of the log since the newest write.
+    log_replaced: bool,
 }
 
 impl Raft {
@@ -319,6 +323,7 @@ impl Raft {
             seq: disk.given,
             hard_state: std::mem::take(&mut disk.hard_state_changed).then_some(self.hard_state),
             snapshot: std::mem::take(&mut disk.snapshot_changed),
+            replaces_log: std::mem::take(&mut disk.log_replaced),
             first,
             entries,
         })

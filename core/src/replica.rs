@@ -273,9 +273,11 @@ impl Replica {
     /// Consensus' output, as effects. Returns the pieces of a snapshot that are to be sent.
     fn carry_out(&mut self, output: Output) -> Vec<ChunkWanted> {
         let Output { write, send, reads, chunks, events } = output;
-        if let Some(WriteOut { seq, hard_state, snapshot, first, entries }) = write {
+        if let Some(write) = write {
+            let WriteOut { seq, hard_state, snapshot, replaces_log, first, entries } = write;
             let snapshot = if snapshot { self.snapshot.clone() } else { None };
-            self.effects.write = Some(Write { seq, hard_state, snapshot, first, entries });
+            self.effects.write =
+                Some(Write { seq, hard_state, snapshot, replaces_log, first, entries });
         }
         for (to, message) in send {
             self.send(to, PeerBody::Raft(message));

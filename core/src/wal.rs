@@ -40,8 +40,10 @@ pub struct Write {
     pub seq: WriteSeq,
     /// Term and vote, if they changed.
     pub hard_state: Option<HardState>,
-    /// A new snapshot. Entries it does not agree with are void.
+    /// A new snapshot. The entries it includes are needed no more.
     pub snapshot: Option<Snapshot>,
+    /// The snapshot is a leader's and takes the place of the whole log: what entries there were are void.
+    pub replaces_log: bool,
     /// The index of the first of `entries`.
     pub first: Index,
     /// From `first` on, the log is these entries. If empty, the log stays as it is.

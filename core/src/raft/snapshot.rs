@@ -124,6 +124,7 @@ impl Raft {
         self.configurations = vec![(last.index, meta.configuration.clone())];
         self.snapshot = Some(meta);
         self.disk.snapshot_changed = true;
+        self.disk.log_replaced = true;
         self.output.events.push(Event::SnapshotInstalled { last });
         self.verify(last.index, false);
         before.check(self);

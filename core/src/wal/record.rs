@@ -19,6 +19,7 @@ pub(crate) const ALIGN: usize = 8;
 pub(crate) struct Body {
     pub(crate) hard_state: Option<HardState>,
     pub(crate) snapshot: Option<SnapshotMeta>,
+    pub(crate) replaces_log: bool,
     pub(crate) first: Index,
     pub(crate) entries: Vec<Entry>,
 }

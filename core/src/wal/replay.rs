@@ -104,16 +104,18 @@ pub fn replay(segments: &[(u64, &[u8])]) -> Result<Replayed, Damage> {
             tail.torn = true;
             return replayed.finish();
         };
-        if place > 0 && *number != segments[place - 1].0 + 1 {
-            return Err(Damage::Missing { segment: segments[place - 1].0 + 1 });
-        }
         if place == 0 {
             (tail.position, tail.link) = (header.position, header.link);
-        } else if (header.position, header.link) != (tail.position, tail.link) {
-            // The segment before ended early. Cut there, unless what is missing was durable once.
-            let (segment, offset) = (tail.segments[place - 1].0, tail.offset);
+        } else if *number != segments[place - 1].0 + 1
+            || (header.position, header.link) != (tail.position, tail.link)
+        {
+            // The log ended before. Cut there, unless what is missing was durable once.
+            let (segment, offset) = (segments[place - 1].0, tail.offset);
             if first_durable_after(&segments[place..], tail.position).is_some() {
-                return Err(Damage::Record { segment, offset });
+                return Err(match *number == segment + 1 {
+                    true => Damage::Record { segment, offset },
+                    false => Damage::Missing { segment: segment + 1 },
+                });
             }
             tail.torn = true;
             return replayed.finish();
@@ -124,7 +126,10 @@ pub fn replay(segments: &[(u64, &[u8])]) -> Result<Replayed, Damage> {
         read_segment(&mut replayed, bytes)?;
         let tail = &mut replayed.tail;
         let rest = bytes.get(tail.offset as usize..).unwrap_or_default();
-        if durable_record_in(rest, tail.position, tail.position) {
+        // Older segments went only after a record was durable in one of those that stayed.
+        let lost_all =
+            place == 0 && *number > 1 && later.is_empty() && tail.offset == SEGMENT_HEADER_BYTES;
+        if lost_all || durable_record_in(rest, tail.position, tail.position) {
             return Err(Damage::Record { segment: *number, offset: tail.offset });
         }
         tail.torn = later.is_empty() && record::is_begun(rest, tail.position);
@@ -158,7 +163,13 @@ fn fold(replayed: &mut Replayed, body: Body) -> Result<(), Damage> {
         replayed.hard_state = hard_state;
     }
     if let Some(snapshot) = body.snapshot {
-        replayed.drop_covered(snapshot.last);
+        match body.replaces_log {
+            true => replayed.entries.clear(),
+            false => replayed.drop_covered(snapshot.last),
+        }
+        if replayed.entries.is_empty() {
+            replayed.first = snapshot.last.index.next();
+        }
         replayed.snapshot = Some(snapshot);
     }
     if !body.entries.is_empty() {
@@ -177,17 +188,11 @@ fn fold(replayed: &mut Replayed, body: Body) -> Result<(), Damage> {
 }
 
 impl Replayed {
-    /// Drops the entries that a snapshot includes, and those behind it too unless the log agreed with
-    /// the snapshot where it ends (§7).
+    /// Drops the entries that a snapshot includes.
     fn drop_covered(&mut self, last: EntryId) {
-        let Some(ahead) = last.index.next().0.checked_sub(self.first.0) else { return };
-        let covered = match ahead as usize {
-            0 => 0,
-            n if self.entries.get(n - 1).is_some_and(|entry| entry.term == last.term) => n,
-            _ => self.entries.len(),
-        };
-        self.entries.drain(..covered);
-        self.first = last.index.next();
+        let covered = last.index.next().0.saturating_sub(self.first.0) as usize;
+        self.entries.drain(..covered.min(self.entries.len()));
+        self.first = self.first.max(last.index.next());
     }
 
     /// The log must go on where the snapshot ends.

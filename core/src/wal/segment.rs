@@ -127,18 +127,24 @@ impl Wal {
         let mut body = Body {
             hard_state: write.hard_state,
             snapshot: write.snapshot.as_ref().map(|snapshot| snapshot.meta.clone()),
+            replaces_log: write.replaces_log,
             first: write.first,
             entries: write.entries.clone(),
         };
+        let mut crc = 0;
         let mut bytes = Vec::new();
-        let mut crc = record::encode(&body, self.position, self.synced, self.link, &mut bytes);
-        if self.segments.is_empty() || self.offset + bytes.len() as u64 > self.length {
+        if !self.is_first_in_segment() {
+            crc = record::encode(&body, self.position, self.synced, self.link, &mut bytes);
+        }
+        if self.is_first_in_segment() || !self.fits(&bytes) {
             // A segment begins with all that older segments say besides entries, so that they can go.
             body.hard_state = Some(self.hard_state);
             body.snapshot.clone_from(&self.snapshot);
             bytes.clear();
             crc = record::encode(&body, self.position, self.synced, self.link, &mut bytes);
-            ops.push(self.open_segment(bytes.len() as u64));
+            if !self.fits(&bytes) {
+                ops.push(self.open_segment(bytes.len() as u64));
+            }
         }
         let (number, last) = self.segments.back_mut().expect("a segment is open");
         if !write.entries.is_empty() {
@@ -158,6 +164,14 @@ impl Wal {
     /// Every operation so far is durable: records to come will say so.
     pub fn synced(&mut self) {
         self.synced = self.position;
+    }
+
+    fn is_first_in_segment(&self) -> bool {
+        self.segments.is_empty() || self.offset == SEGMENT_HEADER_BYTES
+    }
+
+    fn fits(&self, record: &[u8]) -> bool {
+        !self.segments.is_empty() && self.offset + record.len() as u64 <= self.length
     }
 
     fn open_segment(&mut self, record_bytes: u64) -> Op {
