@@ -333,8 +333,9 @@ impl Replica {
                     Some(progress) => progress.match_index,
                     None => self.raft.log().durable(),
                 };
-                let heard_at = progress.map_or(Some(self.now), |progress| progress.heard_at);
-                let is_up = heard_at.is_some_and(|at| self.now - at <= silence_max);
+                // One that was not heard from yet counts as up for as long as one that just fell silent.
+                let heard_at = progress.map(|progress| progress.heard_at.unwrap_or(leader.since()));
+                let is_up = heard_at.is_none_or(|at| self.now - at <= silence_max);
                 of += 1;
                 have += u32::from(on_disk >= counting.index);
                 missing |= on_disk < counting.index && is_up;

@@ -45,6 +45,13 @@ pub(super) struct Acknowledgement {
     due: bool,
 }
 
+impl Leader {
+    /// When this leader's term began.
+    pub fn since(&self) -> Instant {
+        self.clock.0
+    }
+}
+
 impl Raft {
     /// §5.2: the votes of a quorum are there.
     pub(super) fn become_leader(&mut self) {
