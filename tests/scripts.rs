@@ -1,21 +1,24 @@
 //! Golden scripts: Raft in the paper's order, one claim a file, in `scripts/`.
 //!
-//! A script is commands and, indented below each, what came of it. Every script is a test of its own
-//! name (`cargo test -p raft-tests --test scripts 04-commit`). It runs a cluster of real replicas in which nothing happens that
-//! is not commanded, and fails if the trace is not the one in the file. To change it on purpose:
+//! A script is commands and, indented below each, what came of it. It runs a cluster of real replicas in
+//! which nothing happens that is not commanded, and fails if the trace is not the one in the file. Every
+//! script is a test of its own name: `cargo test -p raft-tests --test scripts 04-commit`. To change a trace
+//! on purpose:
 //!
 //! ```text
 //! UPDATE_SCRIPTS=1 cargo test -p raft-tests --test scripts
 //! ```
 //!
-//! and then *read* the difference. The runner is our own and `libtest-mimic` (with one crate that is not
-//! in the tree anyway) shows each file as a test: the `goldenscript` crate brings sixteen crates for the
-//! same hundred lines.
+//! and then *read* the difference: a claim is lost as easily as it is updated.
+//!
+//! The runner is our own, and `libtest-mimic` shows each file as a test; it brings one crate that is not in
+//! the tree anyway. The `goldenscript` crate would bring sixteen for the same two hundred lines.
 //!
 //! # Commands
 //!
 //! ```text
-//! cluster nodes=3 leader=1   a new cluster; with leader=, elected already. Limits by name: sessions_max=2
+//! cluster nodes=3 leader=1   a new cluster; with leader=, elected already. Limits by name: sessions_max=2,
+//!                            request_timeout=500ms
 //! node 1 log=1,1,4 term=5    a node that starts with this log (the terms of its entries), term, vote=2
 //!
 //! timeout 1                  its election timeout passes      heartbeat 1   its heartbeat is due

@@ -58,11 +58,10 @@ fn apply(durable: &mut Durable, write: &Write) {
     durable.hard_state = write.hard_state.unwrap_or(durable.hard_state);
     let base = |durable: &Durable| durable.snapshot.as_ref().map_or(0, |s| s.meta.last.index.0);
     if let Some(snapshot) = &write.snapshot {
-        let last = snapshot.meta.last;
-        let covered = (last.index.0 - base(durable)) as usize;
-        match durable.entries.get(covered - 1) {
-            Some(entry) if entry.term == last.term => drop(durable.entries.drain(..covered)),
-            _ => durable.entries.clear(),
+        let covered = (snapshot.meta.last.index.0 - base(durable)) as usize;
+        match write.replaces_log {
+            true => durable.entries.clear(),
+            false => drop(durable.entries.drain(..covered)),
         }
         durable.snapshot = Some(snapshot.clone());
     }
@@ -87,6 +86,7 @@ fn writes() -> Vec<Write> {
         first: Index(index + 1),
         ..Write::default()
     };
+    let installed = |term, index| Write { replaces_log: true, ..snapshot(term, index) };
     let mut writes = vec![
         term(1, Some(1)),
         entries(1, &[1, 1, 1]),
@@ -102,8 +102,8 @@ fn writes() -> Vec<Write> {
         snapshot(3, 8),
         entries(9, &[3, 3]),
         entries(11, &[3]),
-        // The leader's snapshot replaces a log that is too short, or that contradicts it.
-        snapshot(4, 20),
+        // The leader's snapshot replaces a log that is too short.
+        installed(4, 20),
         entries(21, &[4, 4, 4, 4, 4]),
         entries(26, &[4]),
         entries(27, &[4, 4]),
@@ -113,8 +113,8 @@ fn writes() -> Vec<Write> {
         entries(34, &[5]),
         entries(35, &[5, 5, 5]),
         entries(38, &[5]),
-        // Another that contradicts it, though the log is longer.
-        snapshot(6, 34),
+        // And one that contradicts it, though it is longer.
+        installed(6, 34),
         entries(35, &[6, 6]),
         entries(37, &[6]),
         snapshot(6, 36),

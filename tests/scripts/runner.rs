@@ -99,9 +99,9 @@ fn on_disk(args: &mut Args<'_>) -> Result<Write, String> {
     Ok(Write {
         seq: WriteSeq(1),
         hard_state: Some(HardState { term: Term(term), vote }),
-        snapshot: None,
         first: Index(1),
         entries: terms.into_iter().map(entry).collect(),
+        ..Write::default()
     })
 }
 

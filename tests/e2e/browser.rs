@@ -1,0 +1,204 @@
+//! A browser, driven over WebDriver (<https://www.w3.org/TR/webdriver2/>): JSON in HTTP requests, one at
+//! a time. Client libraries for it bring dozens of crates and a runtime for what is a hundred lines here.
+
+use serde_json::{Value, json};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// How long the driver may take for one command. Starting the browser is the longest.
+const COMMAND_MAX: Duration = Duration::from_secs(60);
+
+/// What a WebDriver calls an element in JSON.
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+pub(crate) struct Browser {
+    driver: Driver,
+    session: String,
+    /// The browser's profile: a fresh one, gone with the browser.
+    _profile: TempDir,
+}
+
+/// The running `chromedriver`; it ends with this, and the browser with it.
+struct Driver {
+    process: Child,
+    port: u16,
+}
+
+impl Browser {
+    pub(crate) fn start() -> Self {
+        let driver = Driver::start();
+        let profile = tempfile::tempdir().expect("a folder for the browser's profile");
+        let profile_is = format!("--user-data-dir={}", profile.path().display());
+        let arguments = [
+            "--headless",
+            // Without it, Chromium refuses to run as root, as it does in many containers.
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--window-size=1280,900",
+            &profile_is,
+        ];
+        let wanted = json!({ "capabilities": { "alwaysMatch": {
+            "goog:chromeOptions": { "args": arguments },
+            "goog:loggingPrefs": { "browser": "ALL" },
+        } } });
+        let session = driver.command("POST", "/session", Some(wanted)).expect("a browser starts");
+        let session = session["sessionId"].as_str().expect("the session has an id").to_owned();
+        Self { driver, session, _profile: profile }
+    }
+
+    pub(crate) fn open(&self, address: &str) {
+        self.post("/url", json!({ "url": address }));
+    }
+
+    /// Waits for an element; fails if it does not come in time.
+    pub(crate) fn wait_for(&self, selector: &str, at_most: Duration) {
+        let end = Instant::now() + at_most;
+        while self.find(selector).is_none() {
+            let sentence = self.text("#sentence");
+            assert!(
+                Instant::now() < end,
+                "no {selector} after {at_most:?}; the page says: {sentence}"
+            );
+        }
+    }
+
+    /// Clicks an element with the mouse, where it is on the screen.
+    pub(crate) fn click(&self, selector: &str) {
+        let element = self.find(selector).unwrap_or_else(|| panic!("no {selector} to click"));
+        self.post(&format!("/element/{element}/click"), json!({}));
+    }
+
+    pub(crate) fn attribute(&self, selector: &str, name: &str) -> String {
+        let script = format!(
+            "return document.querySelector({}).getAttribute({})",
+            Value::from(selector),
+            Value::from(name)
+        );
+        self.script(&script)
+    }
+
+    pub(crate) fn text(&self, selector: &str) -> String {
+        self.script(&format!(
+            "return document.querySelector({}).textContent",
+            Value::from(selector)
+        ))
+    }
+
+    /// What a script returns, which must be a string.
+    pub(crate) fn script(&self, script: &str) -> String {
+        let value = self.post("/execute/sync", json!({ "script": script, "args": [] }));
+        value.as_str().unwrap_or_else(|| panic!("{script} gives {value}")).to_owned()
+    }
+
+    pub(crate) fn resize(&self, width: u32, height: u32) {
+        let metrics =
+            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        let command = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": metrics });
+        self.post("/goog/cdp/execute", command);
+    }
+
+    /// Everything on the browser's console so far.
+    pub(crate) fn console(&self) -> Vec<Value> {
+        let log = self.post("/se/log", json!({ "type": "browser" }));
+        log.as_array().expect("a log is a list").clone()
+    }
+
+    fn find(&self, selector: &str) -> Option<String> {
+        let by = json!({ "using": "css selector", "value": selector });
+        let found = self.post("/elements", by);
+        found[0][ELEMENT].as_str().map(str::to_owned)
+    }
+
+    fn post(&self, path: &str, body: Value) -> Value {
+        let path = format!("/session/{}{path}", self.session);
+        self.driver
+            .command("POST", &path, Some(body))
+            .unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let closed = self.driver.command("DELETE", &format!("/session/{}", self.session), None);
+        if let Err(error) = closed {
+            eprintln!("the browser did not close: {error}");
+        }
+    }
+}
+
+impl Driver {
+    fn start() -> Self {
+        let mut process = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("chromedriver starts; install Chromium and its driver");
+        // The driver says which port it chose, and then little more.
+        let lines = BufReader::new(process.stdout.take().expect("piped")).lines();
+        let port = lines.map_while(Result::ok).find_map(|line| {
+            let port = line.rsplit_once("on port ")?.1.trim_end_matches('.');
+            port.parse().ok().filter(|port| *port != 0)
+        });
+        Self { process, port: port.expect("chromedriver names its port") }
+    }
+
+    /// One command, on a connection of its own. The answer's `value`, or an error in words.
+    fn command(&self, method: &str, path: &str, body: Option<Value>) -> Result<Value, String> {
+        let body = body.map_or_else(String::new, |body| body.to_string());
+        let (status, answer) =
+            self.exchange(method, path, &body).map_err(|error| error.to_string())?;
+        let answer: Value =
+            serde_json::from_slice(&answer).map_err(|error| format!("{status}: {error}"))?;
+        match status.contains(" 200 ") {
+            true => Ok(answer["value"].clone()),
+            false => Err(answer["value"]["message"].to_string()),
+        }
+    }
+
+    /// The first line and the body of the answer.
+    fn exchange(&self, method: &str, path: &str, body: &str) -> io::Result<(String, Vec<u8>)> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        stream.set_read_timeout(Some(COMMAND_MAX))?;
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        )?;
+        let mut reader = BufReader::new(stream);
+        let mut status = String::new();
+        reader.read_line(&mut status)?;
+        // The driver keeps the connection, so the length says where the body ends.
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            if reader.read_line(&mut line)? == 0 || line == "\r\n" {
+                break;
+            }
+            if let Some((name, value)) = line.split_once(':')
+                && name.eq_ignore_ascii_case("content-length")
+            {
+                length = value.trim().parse().unwrap_or_default();
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body)?;
+        Ok((status, body))
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
