@@ -59,7 +59,7 @@ pub enum Event {
         /// In this term.
         term: Term,
     },
-    /// A leader or candidate became a follower, or a follower entered a later term.
+    /// A leader or a candidate became a follower. A follower that enters a later term just goes on.
     BecameFollower {
         /// In this term.
         term: Term,
@@ -176,10 +176,16 @@ impl fmt::Display for Event {
             Self::LeaderKnown { leader, term, behind: 0 } => {
                 write!(f, "follows leader {leader} of term {term}")
             }
+            Self::LeaderKnown { leader, term, behind: 1 } => {
+                write!(f, "follows leader {leader} of term {term}, 1 entry behind")
+            }
             Self::LeaderKnown { leader, term, behind } => {
                 write!(f, "follows leader {leader} of term {term}, {behind} entries behind")
             }
             Self::CaughtUp { leader } => write!(f, "has caught up with leader {leader}"),
+            Self::Truncated { from, last } if from == last => {
+                write!(f, "removes entry {from}, which contradicts the leader's (§5.3)")
+            }
             Self::Truncated { from, last } => {
                 write!(f, "removes entries {from} to {last}, which contradict the leader's (§5.3)")
             }
