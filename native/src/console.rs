@@ -1,7 +1,7 @@
 //! What a person sees: the node's transcript on standard output, diagnostics on standard error. A thread
 //! of its own prints, so that a terminal that is held (Ctrl-S) or a pipe that nobody reads stops no node.
 
-use raft_core::id::NodeId;
+use raft_core::id::{NodeId, Term};
 use raft_core::raft::event::Event;
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -64,6 +64,8 @@ impl Console {
 pub struct Transcript {
     /// Whether the node leads or stands for election, so that becoming a follower is news.
     stands_out: bool,
+    /// The leader and term of the last line, if it was about a leader.
+    told: Option<(NodeId, Term)>,
 }
 
 impl Transcript {
@@ -80,40 +82,47 @@ impl Transcript {
     pub fn lines(&mut self, events: &[Event]) -> Vec<Line> {
         let mut lines = Vec::new();
         for (place, event) in events.iter().enumerate() {
-            match event {
-                Event::ElectionStarted { .. } | Event::BecameLeader { .. } => {
-                    self.stands_out = true;
+            let line = match event {
+                Event::ElectionStarted { term } => {
+                    (self.stands_out, self.told) = (true, None);
+                    format!("[CANDIDATE] Starting election for term {term}")
+                }
+                Event::BecameLeader { term } => {
+                    (self.stands_out, self.told) = (true, None);
+                    format!("[LEADER] Elected! Term: {term}")
                 }
                 Event::BecameFollower { term, why } if self.stands_out => {
                     self.stands_out = false;
                     lines.push(Line::Diagnostic(format!("steps down in term {term}: {why}")));
                     // A leader that is known in the same moment is not waited for.
                     let knows = |event: &Event| matches!(event, Event::LeaderKnown { .. });
-                    if !events[place..].iter().any(knows) {
-                        lines.push(Line::Transcript(WAITING.to_owned()));
+                    if events[place..].iter().any(knows) {
+                        continue;
+                    }
+                    WAITING.to_owned()
+                }
+                // A follower that asked for pre-votes in vain finds its old leader again: no news.
+                Event::LeaderKnown { leader, term, behind: 0 }
+                    if self.told == Some((*leader, *term)) =>
+                {
+                    continue;
+                }
+                Event::LeaderKnown { leader, term, behind } => {
+                    self.told = Some((*leader, *term));
+                    match behind {
+                        0 => format!("[FOLLOWER] Leader is node {leader}"),
+                        _ => format!("[FOLLOWER] Catching up... ({behind} log entries)"),
                     }
                 }
-                _ => {}
-            }
-            lines.extend(transcript_line(event).map(Line::Transcript));
+                Event::CaughtUp { leader } => {
+                    format!("[FOLLOWER] Caught up! Leader is node {leader}")
+                }
+                _ => continue,
+            };
+            lines.push(Line::Transcript(line));
         }
         lines
     }
-}
-
-fn transcript_line(event: &Event) -> Option<String> {
-    Some(match event {
-        Event::ElectionStarted { term } => format!("[CANDIDATE] Starting election for term {term}"),
-        Event::BecameLeader { term } => format!("[LEADER] Elected! Term: {term}"),
-        Event::LeaderKnown { leader, behind: 0, .. } => {
-            format!("[FOLLOWER] Leader is node {leader}")
-        }
-        Event::LeaderKnown { behind, .. } => {
-            format!("[FOLLOWER] Catching up... ({behind} log entries)")
-        }
-        Event::CaughtUp { leader } => format!("[FOLLOWER] Caught up! Leader is node {leader}"),
-        _ => return None,
-    })
 }
 
 /// Prints until the last [`Console`] is gone. A closed pipe is no reason to end: the node serves others.
@@ -133,7 +142,6 @@ fn print(lines: &Receiver<Line>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use raft_core::id::Term;
     use raft_core::raft::event::WhyFollower;
 
     /// The transcript of events that come in batches.
@@ -194,6 +202,15 @@ mod tests {
         assert_eq!(lines[1..], ["[FOLLOWER] Waiting for leader...", "[FOLLOWER] Leader is node 2"]);
         let lines = transcript(&[&[leads], &[became_follower(), leader_known(2, 0)]]);
         assert_eq!(lines[1..], ["[FOLLOWER] Leader is node 2"]);
+    }
+
+    #[test]
+    fn a_leader_is_told_again_only_if_something_else_was_told_since() {
+        let lines = transcript(&[&[leader_known(2, 0)], &[leader_known(2, 0)]]);
+        assert_eq!(lines, ["[FOLLOWER] Leader is node 2"]);
+        let stands = Event::ElectionStarted { term: Term(2) };
+        let lines = transcript(&[&[leader_known(2, 0)], &[stands], &[leader_known(2, 0)]]);
+        assert_eq!(lines.len(), 3);
     }
 
     #[test]

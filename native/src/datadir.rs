@@ -5,8 +5,8 @@
 //! |---|---|
 //! | `identity` | whose directory it is, see [`Identity`] |
 //! | `segment-<number>.wal` | a segment of the log |
-//! | `snapshot-<term>-<index>` | a snapshot |
-//! | `spare-<number>` | a file that can become a segment |
+//! | `snapshot-<term>-<index>.snap` | a snapshot |
+//! | `spare-<number>.wal` | a file that can become a segment |
 //! | `*.tmp` | a file on its way to its name; of no worth after a crash |
 //!
 //! The lock is on the directory itself, so that a start that is refused leaves no trace.
@@ -69,12 +69,12 @@ impl DataDir {
 
     /// The path of a snapshot.
     pub fn snapshot(&self, last: EntryId) -> PathBuf {
-        self.path.join(format!("snapshot-{:016x}-{:016x}", last.term.0, last.index.0))
+        self.path.join(format!("snapshot-{:016x}-{:016x}.snap", last.term.0, last.index.0))
     }
 
     /// The path of a spare.
     pub fn spare(&self, number: u64) -> PathBuf {
-        self.path.join(format!("spare-{number:016x}"))
+        self.path.join(format!("spare-{number:016x}.wal"))
     }
 
     /// The path itself.

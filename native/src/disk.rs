@@ -28,23 +28,17 @@ const STORED_LOOK: Duration = Duration::from_millis(100);
 /// The way to the disk thread.
 #[derive(Debug)]
 pub struct Disk {
-    queue: SyncSender<Task>,
-}
-
-#[derive(Debug)]
-struct Task {
-    write: Write,
-    snapshot_is_own: bool,
+    queue: SyncSender<Write>,
 }
 
 impl Disk {
     /// Hands a write over. Never waits: the core hands out no more writes than the queue holds.
     ///
-    /// A snapshot of the node's *own* state only shortens the log. Until it is stored the log says the
+    /// A snapshot of the node's own state only shortens the log. Until it is stored the log says the
     /// same, so the write counts as durable without it, and no other waits for it. A leader's snapshot
     /// says what the log does not, and is stored first.
-    pub fn write(&self, write: Write, snapshot_is_own: bool) {
-        let handed = self.queue.try_send(Task { write, snapshot_is_own });
+    pub fn write(&self, write: Write) {
+        let handed = self.queue.try_send(write);
         handed.expect("the disk thread lives, and the core keeps its bound on writes under way");
     }
 }
@@ -58,7 +52,7 @@ pub fn start(
     spares: Vec<PathBuf>,
     writes_max: usize,
 ) -> io::Result<(Disk, watch::Receiver<WriteSeq>, JoinHandle<()>)> {
-    let (queue, tasks) = sync_channel(writes_max);
+    let (queue, writes) = sync_channel(writes_max);
     let (durable, persisted) = watch::channel(WriteSeq::default());
     let open = |number| File::options().write(true).open(dir.segment(number));
     let writer = Writer {
@@ -71,7 +65,7 @@ pub fn start(
         retire: None,
     };
     let thread = thread::Builder::new().name("disk".to_owned()).spawn(move || {
-        writer.run(&tasks, &durable);
+        writer.run(&writes, &durable);
     })?;
     Ok((Disk { queue }, persisted, thread))
 }
@@ -94,16 +88,16 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(mut self, tasks: &Receiver<Task>, durable: &watch::Sender<WriteSeq>) {
+    fn run(mut self, writes: &Receiver<Write>, durable: &watch::Sender<WriteSeq>) {
         loop {
             let look = if self.storing.is_some() { STORED_LOOK } else { Duration::MAX };
-            let (first, is_last) = match tasks.recv_timeout(look) {
-                Ok(task) => (Some(task), false),
+            let (first, is_last) = match writes.recv_timeout(look) {
+                Ok(write) => (Some(write), false),
                 Err(RecvTimeoutError::Timeout) => (None, false),
                 Err(RecvTimeoutError::Disconnected) => (None, true),
             };
             let stored = self.storing.take_if(|thread| is_last || thread.is_finished());
-            match self.carry_out(stored, first.into_iter().chain(tasks.try_iter())) {
+            match self.carry_out(stored, first.into_iter().chain(writes.try_iter())) {
                 Ok(Some(seq)) => drop(durable.send_replace(seq)),
                 Ok(None) => {}
                 Err(failure) => failure.end_the_process(),
@@ -119,7 +113,7 @@ impl Writer {
     fn carry_out(
         &mut self,
         stored: Option<Storing>,
-        batch: impl Iterator<Item = Task>,
+        batch: impl Iterator<Item = Write>,
     ) -> Result<Option<WriteSeq>, Failure> {
         let has_stored = stored.is_some();
         if let Some(thread) = stored {
@@ -131,16 +125,15 @@ impl Writer {
             self.perform(ops)?;
         }
         let mut last = None;
-        for Task { mut write, snapshot_is_own } in batch {
+        for mut write in batch {
             last = Some(write.seq);
-            if let Some(snapshot) = write.snapshot.take_if(|_| snapshot_is_own) {
+            if write.replaces_log {
+                if let Some(thread) = self.storing.take() {
+                    // It is older than the leader's, so the log is told nothing of it.
+                    thread.join().expect("storing a snapshot does not panic")?;
+                }
+            } else if let Some(snapshot) = write.snapshot.take() {
                 self.store_aside(snapshot)?;
-            }
-            if write.snapshot.is_some()
-                && let Some(thread) = self.storing.take()
-            {
-                // It is older than the leader's, so the log is told nothing of it.
-                thread.join().expect("storing a snapshot does not panic")?;
             }
             let ops = self.wal.append(&write);
             self.perform(ops)?;
@@ -244,10 +237,8 @@ fn retire(
         let number = name.strip_prefix("segment-").and_then(|name| name.strip_suffix(".wal"));
         if let Some(number) = number.and_then(|hex| u64::from_str_radix(hex, 16).ok()) {
             old.push(number);
-        } else if name.starts_with("snapshot-")
-            && !name.ends_with(".tmp")
-            && Some(&path) != needed.as_ref()
-        {
+        } else if name.ends_with(".snap") && needed.as_ref().is_some_and(|needed| path < *needed) {
+            // Names sort as entries do. A later one is being stored aside, to be named next.
             fs::remove_file(&path)?;
         }
     }

@@ -6,8 +6,7 @@ use crate::console::{Console, Transcript};
 use crate::disk::Disk;
 use crate::peers::Links;
 use raft_core::error::Error;
-use raft_core::id::{EntryId, Ticket, WriteSeq};
-use raft_core::raft::event::Event;
+use raft_core::id::{Ticket, WriteSeq};
 use raft_core::replica::{Effects, Envelope, Input, Replica};
 use raft_core::request::{Request, Response};
 use std::collections::HashMap;
@@ -72,8 +71,6 @@ pub struct Server {
     links: Links,
     console: Console,
     transcript: Transcript,
-    /// The last entry in the newest snapshot that the replica took of its own state.
-    own_snapshot: Option<EntryId>,
     /// The last write that was reported to the replica.
     persisted: WriteSeq,
     /// The next ticket. The first is random: a late answer to a ticket of the process before this one
@@ -100,7 +97,6 @@ impl Server {
             links,
             console,
             transcript: Transcript::default(),
-            own_snapshot: None,
             persisted: WriteSeq::default(),
             next_ticket: first_ticket,
             waiting: HashMap::new(),
@@ -178,14 +174,8 @@ impl Server {
 
     fn hand_out_effects(&mut self) {
         let Effects { write, send, reply, events } = self.replica.effects();
-        let taken = |event: &Event| match event {
-            Event::SnapshotTaken { last } => Some(*last),
-            _ => None,
-        };
-        self.own_snapshot = events.iter().rev().find_map(taken).or(self.own_snapshot);
         if let Some(write) = write {
-            let last = write.snapshot.as_ref().map(|snapshot| snapshot.meta.last);
-            self.disk.write(write, last.is_some() && last == self.own_snapshot);
+            self.disk.write(write);
         }
         self.links.send(send);
         for (ticket, response) in reply {

@@ -46,7 +46,7 @@ fn used_directory(with_snapshot: bool) -> TempDir {
     let hard_state = Some(HardState { term: Term(3), vote: None });
     let entries = vec![noop(3), noop(3)];
     let (seq, first) = (WriteSeq(1), Index(1));
-    disk.write(WalWrite { seq, hard_state, snapshot: None, first, entries }, false);
+    disk.write(WalWrite { seq, hard_state, first, entries, ..Default::default() });
     if with_snapshot {
         // The next record is to say that this one is durable.
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -54,7 +54,7 @@ fn used_directory(with_snapshot: bool) -> TempDir {
         let (last, time) = (EntryId::new(3, 1), ClusterTime(0));
         let meta = SnapshotMeta { last, time, configuration: Default::default() };
         let snapshot = Some(Snapshot { meta, store: Default::default() });
-        disk.write(WalWrite { seq: WriteSeq(2), snapshot, ..Default::default() }, false);
+        disk.write(WalWrite { seq: WriteSeq(2), snapshot, ..Default::default() });
     }
     drop(disk);
     thread.join().unwrap();
@@ -190,8 +190,12 @@ fn a_torn_tail_is_cleared_and_told_and_the_log_before_it_kept() {
 #[test]
 fn what_a_crash_left_half_made_is_removed() {
     let directory = used_directory(true);
-    let left =
-        ["spare-0000000000000000.tmp", "snapshot-x.tmp", "snapshot-of-no-record", "spare-short"];
+    let left = [
+        "spare-0000000000000000.wal.tmp",
+        "snapshot-x.snap.tmp",
+        "snapshot-of-no-record.snap",
+        "spare-short.wal",
+    ];
     for name in left {
         fs::write(directory.path().join(name), "half").unwrap();
     }

@@ -76,7 +76,7 @@ fn writes_over_several_segments_come_back_in_order_after_each_restart() {
     for start in [1, 21] {
         let mut running = Running::start(directory.path());
         for index in start..start + 20 {
-            running.disk.write(append(index), false);
+            running.disk.write(append(index));
             running.wait_for(index);
         }
         running.stop();
@@ -86,20 +86,25 @@ fn writes_over_several_segments_come_back_in_order_after_each_restart() {
 }
 
 #[test]
-fn segments_that_a_leader_s_snapshot_covers_are_recycled_and_their_old_records_stay_dead() {
+fn segments_that_a_snapshot_covers_are_recycled_and_their_old_records_stay_dead() {
     let directory = tempfile::tempdir().unwrap();
     let mut running = Running::start(directory.path());
     for index in 1..=100 {
-        let mut write = append(index);
-        if index % 40 == 0 {
-            write.snapshot = snapshot(index - 1);
-        }
-        running.disk.write(write, false);
+        let before = names(directory.path(), "segment-");
+        let is_snapshot = index % 40 == 0;
+        let taken = if is_snapshot { snapshot(index - 1) } else { None };
+        running.disk.write(Write { snapshot: taken, ..append(index) });
         running.wait_for(index);
+        // It is stored aside, then named, and then what it covers goes.
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while is_snapshot && names(directory.path(), "segment-").first() == before.first() {
+            assert!(Instant::now() < deadline, "the snapshot of {index} retires nothing");
+            thread::yield_now();
+        }
     }
     running.stop();
 
-    // 40 MiB at most between two snapshots, and what one of them cannot retire yet.
+    // 40 MiB between two snapshots, and what one of them cannot retire yet.
     assert!(names(directory.path(), "segment-").len() <= 5);
     assert!(names(directory.path(), "spare-").len() <= SPARES_MAX + 1);
     assert_eq!(names(directory.path(), "snapshot-").len(), 1);
@@ -108,33 +113,11 @@ fn segments_that_a_leader_s_snapshot_covers_are_recycled_and_their_old_records_s
 }
 
 #[test]
-fn a_snapshot_of_the_node_s_own_is_named_once_stored_and_then_shortens_the_log() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut running = Running::start(directory.path());
-    for index in 1..=40 {
-        running.disk.write(append(index), false);
-        running.wait_for(index);
-    }
-    let before = names(directory.path(), "segment-").len();
-    let write = Write { seq: WriteSeq(41), snapshot: snapshot(39), ..Default::default() };
-    running.disk.write(write, true);
-    running.wait_for(41);
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while names(directory.path(), "segment-").len() == before {
-        assert!(Instant::now() < deadline, "the snapshot is never named");
-        thread::yield_now();
-    }
-    running.stop();
-    assert_eq!(open(directory.path()).durable.snapshot, snapshot(39));
-    assert_eq!(entries(directory.path()), [40]);
-}
-
-#[test]
 fn a_disk_that_stops_names_the_snapshot_it_is_storing() {
     let directory = tempfile::tempdir().unwrap();
     let mut running = Running::start(directory.path());
     let write = Write { snapshot: snapshot(1), ..append(1) };
-    running.disk.write(write, true);
+    running.disk.write(write);
     running.wait_for(1);
     running.stop();
     assert_eq!(open(directory.path()).durable.snapshot, snapshot(1));
@@ -145,19 +128,34 @@ fn a_disk_that_stops_names_the_snapshot_it_is_storing() {
 fn a_leader_s_snapshot_is_not_undone_by_an_older_one_of_the_node_s_own() {
     let directory = tempfile::tempdir().unwrap();
     let mut running = Running::start(directory.path());
-    running.disk.write(Write { snapshot: snapshot(1), ..append(1) }, true);
-    let write = Write { seq: WriteSeq(2), snapshot: snapshot(50), ..Default::default() };
-    running.disk.write(write, false);
+    running.disk.write(Write { snapshot: snapshot(1), ..append(1) });
+    let (seq, snapshot_of_leader) = (WriteSeq(2), snapshot(50));
+    let write =
+        Write { seq, snapshot: snapshot_of_leader, replaces_log: true, ..Default::default() };
+    running.disk.write(write);
     running.wait_for(2);
+    assert_eq!(names(directory.path(), "snapshot-").len(), 1, "stored before it is reported");
     running.stop();
     assert_eq!(open(directory.path()).durable.snapshot, snapshot(50));
+}
+
+#[test]
+fn a_snapshot_that_is_stored_and_not_yet_named_outlives_the_retirement_of_older_ones() {
+    let directory = tempfile::tempdir().unwrap();
+    let datadir::Opened { dir, spares, .. } = open(directory.path());
+    let mut spares = Spares::start(&dir, spares).unwrap();
+    let ids = [(1, 4), (2, 3), (2, 5), (2, 6)].map(|(term, index)| EntryId::new(term, index));
+    ids.iter().for_each(|id| dir.store(&dir.snapshot(*id), b"bytes").unwrap());
+    retire(&dir, &mut spares, 1, Some(ids[2])).unwrap();
+    spares.stop();
+    assert_eq!(ids.map(|id| dir.snapshot(id).exists()), [false, false, true, true]);
 }
 
 #[test]
 fn writes_handed_over_together_are_reported_once_all_are_durable() {
     let directory = tempfile::tempdir().unwrap();
     let mut running = Running::start(directory.path());
-    (1..=4).for_each(|index| running.disk.write(append(index), false));
+    (1..=4).for_each(|index| running.disk.write(append(index)));
     running.wait_for(4);
     assert_eq!(*running.persisted.borrow(), WriteSeq(4));
     running.stop();
