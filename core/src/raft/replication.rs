@@ -194,10 +194,13 @@ impl Raft {
     ) {
         let last = self.log.last().index;
         let agreed = match result {
+            AppendResult::Matched { .. } => last,
             AppendResult::Mismatch { refused, hint } => {
                 self.log.conflict_hint(hint).index.min(refused.prev())
             }
-            AppendResult::Matched { .. } | AppendResult::StaleTerm => Index(0),
+            // It answers a message of an earlier term. If that was ours, too, its round was one of then,
+            // and must not confirm a read of today (simulator seed 237604).
+            AppendResult::StaleTerm => return,
         };
         let Some(progress) = self.heard_from(from, epoch, round) else { return };
         match result {
@@ -217,7 +220,7 @@ impl Raft {
                     progress.back_off(agreed);
                 }
             }
-            AppendResult::StaleTerm => {}
+            AppendResult::StaleTerm => unreachable!("returned above"),
         }
     }
 
@@ -232,7 +235,8 @@ impl Raft {
         let Role::Leader(leader) = &mut self.role else { return None };
         let progress = leader.followers.get_mut(&from).filter(|known| known.epoch == epoch)?;
         progress.heard_at = Some(self.now);
-        if round > progress.round {
+        // A round that has not begun yet is nothing that anyone could have heard of in this term.
+        if round > progress.round && round <= leader.reads.round() {
             progress.round = round;
             let configuration = &self.configurations.last().expect("never empty").1;
             leader.reads.count(configuration, id, &leader.followers);
