@@ -225,17 +225,16 @@ impl Sim {
 
     fn arrive(&mut self, flight: Flight) -> Check {
         let Flight { from, to, cargo, lost, .. } = flight;
-        let at = match to {
-            Place::Node(node) => Some(node),
-            Place::Client(_) => None,
+        let is_down = match to {
+            Place::Node(node) => !self.nodes[self.place(node)].is_up(),
+            Place::Client(_) => false,
         };
-        let is_down = at.is_some_and(|node| !self.nodes[self.place(node)].is_up());
         if lost || is_down || self.network.is_cut(from, to) {
-            self.trace.line(self.now, at, format_args!("misses from {from}: {cargo}"));
+            self.trace.line(self.now, Some(to), format_args!("misses from {from}: {cargo}"));
             self.counters.lost += 1;
             return Ok(());
         }
-        self.trace.line(self.now, at, format_args!("hears from {from}: {cargo}"));
+        self.trace.line(self.now, Some(to), format_args!("hears from {from}: {cargo}"));
         match (to, cargo) {
             (Place::Node(node), Cargo::Peer(envelope)) => self.deliver(node, Input::Peer(envelope)),
             (Place::Node(node), Cargo::Request { ticket, request }) => {
@@ -302,7 +301,7 @@ impl Sim {
         let Some(replica) = &self.nodes[place].replica else { return Ok(()) };
         let id = self.nodes[place].id;
         for event in &effects.events {
-            self.trace.line(self.now, Some(id), format_args!("{event}"));
+            self.trace.line(self.now, Some(Place::Node(id)), format_args!("{event}"));
             match event {
                 Happening::BecameLeader { .. } => self.counters.elections += 1,
                 Happening::SnapshotTaken { .. } => self.counters.snapshots_taken += 1,
@@ -384,7 +383,11 @@ impl Sim {
         let seq = node.disk.finish_sync();
         let id = node.id;
         self.counters.syncs += 1;
-        self.trace.line(self.now, Some(id), format_args!("has write {seq} on its disk"));
+        self.trace.line(
+            self.now,
+            Some(Place::Node(id)),
+            format_args!("has write {seq} on its disk"),
+        );
         self.checker.synced(id, seq)?;
         self.begin_sync(place);
         self.deliver(id, Input::Persisted(seq))
@@ -432,7 +435,7 @@ impl Sim {
         let (term, last) = (replica.raft().term(), replica.raft().log().last());
         self.trace.line(
             self.now,
-            Some(node.id),
+            Some(Place::Node(node.id)),
             format_args!("starts in term {term} with a log up to {last}"),
         );
         node.replica = Some(replica);

@@ -2,6 +2,7 @@
 
 use crate::options::{FaultOptions, Options};
 use crate::random::{Purpose, Random};
+use crate::words::Short;
 use bytes::Bytes;
 use raft_core::id::NodeId;
 use raft_core::text;
@@ -82,6 +83,35 @@ pub enum Command {
     /// Everything is healed and every node starts; from now on nothing goes wrong. A run with faults
     /// then ends when the cluster has proved itself well.
     EndFaults,
+}
+
+impl Command {
+    /// Whether it breaks something.
+    pub fn is_fault(&self) -> bool {
+        match self {
+            Self::Crash(_)
+            | Self::CrashLeader
+            | Self::CrashAll
+            | Self::Pause(_)
+            | Self::PauseLeader
+            | Self::Cut { .. }
+            | Self::Split(_)
+            | Self::IsolateLeader
+            | Self::Lose(Some(_))
+            | Self::SlowDisk { sync: Some(_), .. } => true,
+            Self::Restart(_)
+            | Self::RestartAll
+            | Self::Resume(_)
+            | Self::ResumeAll
+            | Self::Heal { .. }
+            | Self::HealAll
+            | Self::Lose(None)
+            | Self::SlowDisk { sync: None, .. }
+            | Self::Write { .. }
+            | Self::Read { .. }
+            | Self::EndFaults => false,
+        }
+    }
 }
 
 /// What goes wrong in a run, from beginning to end: each fault with what ends it, and the end of all.
@@ -201,9 +231,9 @@ impl fmt::Display for Command {
             }
             Self::SlowDisk { node, sync: None } => write!(f, "mend the disk of node {node}"),
             Self::Write { key, value } => {
-                write!(f, "set {}={}", text::display(key), text::display(value))
+                write!(f, "set {}={}", Short(key), Short(value))
             }
-            Self::Read { key } => write!(f, "get {}", text::display(key)),
+            Self::Read { key } => write!(f, "get {}", Short(key)),
             Self::EndFaults => write!(f, "end all faults"),
         }
     }

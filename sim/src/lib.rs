@@ -19,6 +19,7 @@ pub mod options;
 mod queue;
 mod random;
 pub mod trace;
+mod words;
 pub mod workload;
 
 pub use checker::{Property, Violation};

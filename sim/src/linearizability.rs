@@ -4,10 +4,10 @@
 mod search;
 
 use crate::linearizability::search::Search;
+use crate::words::{OnlyIf, Short};
 use bytes::Bytes;
 use raft_core::id::Index;
 use raft_core::kv::command::Condition;
-use raft_core::text;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -116,7 +116,7 @@ impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Impossible { key, explained, stuck } => {
-                let key = text::display(key);
+                let key = Short(key);
                 write!(f, "no order of the operations on {key} explains them; after")?;
                 // The end of the order shows what the next one ran into.
                 let shown = explained.len().saturating_sub(6);
@@ -129,7 +129,7 @@ impl fmt::Display for Violation {
                 f,
                 "too many orders of {operations} operations on {}; use more keys, or fewer operations \
                  of unknown outcome",
-                text::display(key)
+                Short(key)
             ),
         }
     }
@@ -145,18 +145,11 @@ impl fmt::Display for Operation {
             None => write!(f, " on: ")?,
         }
         match &self.call {
-            Call::Set { value, .. } => write!(f, "set {}", text::display(value))?,
-            Call::Delete { .. } => write!(f, "delete")?,
+            Call::Set { value, condition } => {
+                write!(f, "set {}{}", Short(value), OnlyIf(condition))?;
+            }
+            Call::Delete { condition } => write!(f, "delete{}", OnlyIf(condition))?,
             Call::Get => write!(f, "get")?,
-        }
-        match &self.call {
-            Call::Set { condition, .. } | Call::Delete { condition } => match condition {
-                Condition::Any => {}
-                Condition::Absent => write!(f, " if absent")?,
-                Condition::Value(value) => write!(f, " if it is {}", text::display(value))?,
-                Condition::Revision(revision) => write!(f, " if at revision {revision}")?,
-            },
-            Call::Get => {}
         }
         match &self.result {
             Some(Outcome::Written { revision, existed }) => {
@@ -168,7 +161,7 @@ impl fmt::Display for Operation {
             }
             Some(Outcome::ConditionFailed { revision: None }) => write!(f, " -> failed, absent"),
             Some(Outcome::Value { value, revision }) => {
-                write!(f, " -> {} of {revision}", text::display(value))
+                write!(f, " -> {} of {revision}", Short(value))
             }
             Some(Outcome::NotFound) => write!(f, " -> not found"),
             None => write!(f, " -> unknown"),
@@ -335,15 +328,15 @@ mod tests {
 
     #[test]
     fn a_search_without_end_is_no_pass() {
-        // Writes whose outcome nobody knows, and at the end a read of what none of them wrote.
-        let mut history: Vec<Operation> = (0..64)
-            .map(|client| {
-                let mut write = unknown(set(client, "", (0, 0), 1));
-                write.call =
-                    Call::Set { value: format!("{client}").into(), condition: Condition::Any };
-                write
-            })
-            .collect();
+        // Swaps of unknown outcome, each of which could come after any other, and at the end a read of
+        // what none of them wrote.
+        let swap = |n: u64| {
+            let condition = Condition::Value(format!("{}", n % 16).into());
+            let call = Call::Set { value: format!("{}", n / 16).into(), condition };
+            Operation { call, ..unknown(set(n, "", (0, 0), 1)) }
+        };
+        let mut history: Vec<Operation> = (0..256).map(swap).collect();
+        history.push(set(98, "0", (0, 1), 1));
         history.push(get(99, (5, 6), Some(("never written", 1))));
         assert!(matches!(check(&history), Err(Violation::Undecided { .. })));
     }

@@ -2,7 +2,7 @@
 
 use crate::options::NetworkOptions;
 use crate::random::{Purpose, Random};
-use crate::trace::{Answered, Asked};
+use crate::words::{Answered, Asked};
 use raft_core::id::{NodeId, Ticket};
 use raft_core::replica::{Envelope, PeerBody};
 use raft_core::request::{Request, Response};

@@ -119,6 +119,8 @@ pub struct WorkloadOptions {
     pub condition_ppm: u32,
     /// Writes without a session, times in a million. They are sent once.
     pub sessionless_ppm: u32,
+    /// Writes that ask how many nodes have them on disk, times in a million.
+    pub copies_ppm: u32,
 }
 
 impl Options {
@@ -195,7 +197,7 @@ fn timing(random: &mut Random) -> Timing {
 
 fn limits(random: &mut Random) -> Limits {
     Limits {
-        sessions_max: random.pick(&[2, 8, 1_000, 1_000]),
+        sessions_max: random.pick(&[4, 8, 1_000, 1_000]),
         requests_max: random.pick(&[2, 64, 1_024]),
         uncommitted_bytes_max: random.pick(&[2 << 10, 64 << 10, 1 << 20]),
         append_bytes_max: random.pick(&[100, 1 << 10, 64 << 10]),
@@ -281,5 +283,6 @@ fn workload(random: &mut Random, timing: &Timing) -> WorkloadOptions {
         delete_ppm: random.pick(&[0, 200_000]),
         condition_ppm: random.pick(&[0, 300_000]),
         sessionless_ppm: random.pick(&[0, 0, 100_000]),
+        copies_ppm: random.pick(&[0, 0, 300_000]),
     }
 }

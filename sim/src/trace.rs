@@ -1,9 +1,7 @@
 //! What happened, line by line, and a fingerprint of it.
 
+use crate::network::Place;
 use raft_core::id::NodeId;
-use raft_core::kv::command::{Condition, Item, Read};
-use raft_core::request::{Reply, Request, Response};
-use raft_core::text;
 use raft_core::time::Instant;
 use std::collections::VecDeque;
 use std::fmt;
@@ -18,8 +16,10 @@ pub struct Line {
     pub number: u64,
     /// When.
     pub at: Instant,
-    /// Where; `None` if it is about the whole cluster or a client.
+    /// In which node; `None` if it is about a client or the whole cluster.
     pub node: Option<NodeId>,
+    /// With which client; `None` if it is about a node or the whole cluster.
+    pub client: Option<u64>,
     /// What.
     pub text: String,
 }
@@ -53,16 +53,23 @@ impl Trace {
         self.hash
     }
 
-    pub(crate) fn line(&mut self, at: Instant, node: Option<NodeId>, text: fmt::Arguments<'_>) {
+    pub(crate) fn line(&mut self, at: Instant, place: Option<Place>, text: fmt::Arguments<'_>) {
+        let (node, client) = match place {
+            Some(Place::Node(node)) => (Some(node), None),
+            Some(Place::Client(client)) => (None, Some(client)),
+            None => (None, None),
+        };
         self.number += 1;
         self.mix(at.0);
-        self.mix(node.unwrap_or_default().0);
+        self.mix(node.map_or(0, |node| node.0));
+        self.mix(client.map_or(0, |client| !client));
         fmt::write(self, text).expect("hashing cannot fail");
         if self.keep {
             if self.lines.len() == LINES_MAX {
                 self.lines.pop_front();
             }
-            self.lines.push_back(Line { number: self.number, at, node, text: text.to_string() });
+            let text = text.to_string();
+            self.lines.push_back(Line { number: self.number, at, node, client, text });
         }
     }
 
@@ -80,61 +87,11 @@ impl fmt::Write for Trace {
 
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.node {
-            Some(node) => write!(f, "{} node {node} {}", self.at, self.text),
-            None => write!(f, "{} {}", self.at, self.text),
-        }
-    }
-}
-
-/// A request in a few words.
-pub(crate) struct Asked<'a>(pub(crate) &'a Request);
-
-impl fmt::Display for Asked<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Request::Write { session, write, .. } => {
-                let name = if write.value().is_some() { "set" } else { "delete" };
-                write!(f, "{name} {}", text::display(write.key()))?;
-                if let Some(value) = write.value() {
-                    write!(f, "={}", text::display(value))?;
-                }
-                match write.condition() {
-                    Condition::Any => {}
-                    Condition::Absent => write!(f, " if absent")?,
-                    Condition::Value(value) => write!(f, " if it is {}", text::display(value))?,
-                    Condition::Revision(revision) => write!(f, " if at revision {revision}")?,
-                }
-                match session {
-                    Some(session) => write!(f, " (write {} of its session)", session.sequence),
-                    None => Ok(()),
-                }
-            }
-            Request::Read { read: Read::Get { key }, .. } => {
-                write!(f, "get {}", text::display(key))
-            }
-            Request::Read { read: Read::List { prefix, .. }, .. } => {
-                write!(f, "list {}", text::display(prefix))
-            }
-            Request::Status => write!(f, "status"),
-        }
-    }
-}
-
-/// A response in a few words.
-pub(crate) struct Answered<'a>(pub(crate) &'a Response);
-
-impl fmt::Display for Answered<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Ok(Reply::Written { revision, .. }) => write!(f, "written at revision {revision}"),
-            Ok(Reply::Item(Item { value, modified, .. })) => {
-                let value = value.as_deref().unwrap_or_default();
-                write!(f, "{} of revision {modified}", text::display(value))
-            }
-            Ok(Reply::Page { items, .. }) => write!(f, "{} keys", items.len()),
-            Ok(Reply::Status(status)) => write!(f, "status of node {}", status.node),
-            Err(error) => write!(f, "{}", error.code()),
+        write!(f, "{} ", self.at)?;
+        match (self.node, self.client) {
+            (Some(node), _) => write!(f, "node {node} {}", self.text),
+            (None, Some(client)) => write!(f, "client {client} {}", self.text),
+            (None, None) => write!(f, "{}", self.text),
         }
     }
 }

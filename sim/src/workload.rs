@@ -31,6 +31,8 @@ pub(crate) struct Workload {
     history: Vec<Operation>,
     tickets: u64,
     sessions: u64,
+    /// The network may double what nodes pass on for a client.
+    doubles: bool,
     /// No new operations are begun but those of client 0.
     ending: bool,
 }
@@ -81,6 +83,7 @@ impl Workload {
             history: Vec::new(),
             tickets: 0,
             sessions: 0,
+            doubles: options.network.duplicate_ppm > 0,
             ending: false,
             options: options.workload.clone().unwrap_or(WorkloadOptions {
                 clients: 0,
@@ -93,6 +96,7 @@ impl Workload {
                 delete_ppm: 0,
                 condition_ppm: 0,
                 sessionless_ppm: 0,
+                copies_ppm: 0,
             }),
         }
     }
@@ -162,6 +166,7 @@ impl Workload {
             return Ok(None);
         }
         let once = is_sent_once(&under_way.request);
+        let certainly_once = under_way.sent == 1 && !self.doubles;
         let is_read = matches!(under_way.request, Request::Read { .. });
         let known = |outcome: Outcome| (Some(now), Some(outcome));
         let (returned, result) = match response {
@@ -179,7 +184,8 @@ impl Workload {
             Err(Error::OutcomeUnknown) if once => (None, None),
             Err(Error::SessionExpired) => {
                 self.clients[client].session = None;
-                (None, None)
+                // Only a second copy can be refused after the first took effect.
+                (certainly_once.then_some(now), None)
             }
             Err(error) if error.is_retriable() && once && !is_read => (Some(now), None),
             Err(error) if error.is_retriable() || *error == Error::OutcomeUnknown => {
@@ -208,7 +214,8 @@ impl Workload {
             read: Read::Get { key: key.clone() },
             consistency: Consistency::Linearizable,
         };
-        let write = |write| Request::Write { session: None, write, count_copies: false };
+        let count_copies = self.random.chance(self.options.copies_ppm);
+        let write = |write| Request::Write { session: None, write, count_copies };
         let mut request = match call.clone() {
             Call::Get => read,
             Call::Set { value, condition } => {

@@ -4,6 +4,7 @@ use crate::checker::Check;
 use crate::cluster::Sim;
 use crate::faults::Command;
 use crate::linearizability::Call;
+use crate::network::Place;
 use crate::queue::Event;
 use bytes::Bytes;
 use raft_core::id::NodeId;
@@ -14,9 +15,7 @@ use std::time::Duration;
 impl Sim {
     pub(super) fn carry_out(&mut self, command: Command) -> Check {
         self.trace.line(self.now, None, format_args!("{command}"));
-        if !matches!(command, Command::Write { .. } | Command::Read { .. }) {
-            self.counters.faults += 1;
-        }
+        self.counters.faults += u64::from(command.is_fault());
         match command {
             Command::Crash(node) => self.each(|sim, place| sim.named(place, node), Self::crash),
             Command::CrashLeader => self.each(Self::is_leader, Self::crash),
@@ -100,7 +99,7 @@ impl Sim {
         let keys = [node.run.take(), node.wake.take().map(|(_, key)| key), node.synced.take()];
         keys.into_iter().for_each(|key| self.queue.cancel(key));
         self.counters.crashes += 1;
-        self.trace.line(self.now, Some(id), format_args!("crashes"));
+        self.trace.line(self.now, Some(Place::Node(id)), format_args!("crashes"));
         for client in self.workload.hung_up(id) {
             self.client_at(client, self.now);
         }

@@ -11,7 +11,7 @@ pub struct Counters {
     pub messages: u64,
     /// Messages lost on their way, or at the door of a node that is down.
     pub lost: u64,
-    /// Commands of the fault plan, and those given.
+    /// Commands that break something; those that mend it do not count.
     pub faults: u64,
     /// Elections won.
     pub elections: u64,
