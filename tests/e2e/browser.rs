@@ -98,11 +98,16 @@ impl Browser {
         value.as_str().unwrap_or_else(|| panic!("{script} gives {value}")).to_owned()
     }
 
+    /// Gives the page a screen of this size, and waits until it has drawn itself for it.
     pub(crate) fn resize(&self, width: u32, height: u32) {
         let metrics =
             json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
         let command = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": metrics });
         self.post("/goog/cdp/execute", command);
+        let drawn = "const done = arguments[0]; \
+                     requestAnimationFrame(() => requestAnimationFrame(() => done(innerWidth)))";
+        let width_is = self.post("/execute/async", json!({ "script": drawn, "args": [] }));
+        assert_eq!(width_is, width, "the browser has the size it was given");
     }
 
     /// Everything on the browser's console so far.
@@ -198,6 +203,8 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
+        // Asked to, the driver closes every browser it has opened; killed, it leaves them behind.
+        let _ = self.command("GET", "/shutdown", None);
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

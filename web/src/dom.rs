@@ -2,7 +2,6 @@
 //! picture writes only what is different.
 
 use crate::mark::Mark;
-use std::collections::BTreeMap;
 use wasm_bindgen::JsValue;
 use web_sys::{Document, Element};
 
@@ -38,7 +37,6 @@ fn patch_all(
     live: &mut Vec<Live>,
     marks: Vec<Mark>,
 ) -> Result<(), JsValue> {
-    let mut old: BTreeMap<Option<u64>, Vec<Live>> = BTreeMap::new();
     let moved = live.len() != marks.len()
         || live.iter().zip(&marks).any(|(live, mark)| live.mark.key != mark.key);
     if !moved {
@@ -48,13 +46,13 @@ fn patch_all(
         }
         return Ok(());
     }
-    for live in live.drain(..).rev() {
-        old.entry(live.mark.key).or_default().push(live);
-    }
+    let mut old = std::mem::take(live);
     for mark in marks {
-        let known = old.get_mut(&mark.key).and_then(Vec::pop);
+        // A few hundred siblings at most, nearly all in their old order: the first is nearly always it.
+        let known = old.iter().position(|live| live.mark.key == mark.key);
         live.push(match known {
-            Some(mut known) => {
+            Some(place) => {
+                let mut known = old.remove(place);
                 patch(document, parent, &mut known, mark)?;
                 known
             }
@@ -65,7 +63,7 @@ fn patch_all(
             }
         });
     }
-    old.into_values().flatten().for_each(|gone| gone.element.remove());
+    old.into_iter().for_each(|gone| gone.element.remove());
     put_in_order(parent, live)
 }
 

@@ -1,6 +1,8 @@
 //! Where things are on the stage: nodes on a ring, and between each two of them one lane per direction,
 //! so that what goes there never meets what comes back.
 
+use std::f64::consts::FRAC_1_SQRT_2;
+
 /// A place on the stage, or a direction if its length is 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Point {
@@ -110,10 +112,10 @@ impl Layout {
         }
     }
 
-    /// Where clients stand: in a corner, outside the ring.
+    /// Where clients stand: in the corner that the ring leaves free for any number of nodes.
     pub fn client(&self) -> Point {
-        let corner = self.client_radius() + 12.0;
-        Point { x: corner + if self.narrow { 0.0 } else { 14.0 }, y: self.height - corner - 18.0 }
+        let corner = self.client_radius() + if self.narrow { 4.0 } else { 18.0 };
+        Point { x: corner, y: corner }
     }
 
     /// The radius of what stands for clients.
@@ -192,7 +194,7 @@ const TURNS: [(f64, f64); NODES_MAX] = [
     (0.309_017, 0.951_056_5),
     (0.5, 0.866_025_4),
     (0.623_489_8, 0.781_831_5),
-    (0.707_106_8, 0.707_106_8),
+    (FRAC_1_SQRT_2, FRAC_1_SQRT_2),
     (0.766_044_4, 0.642_787_6),
 ];
 

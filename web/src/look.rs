@@ -1,13 +1,13 @@
 //! Looking at a run: from a simulation at one moment to a scene.
 
+mod message;
+
 use crate::layout::{Layout, Point};
 use crate::run::Run;
-use crate::scene::{
-    Ballot, BallotState, Cell, Kind, Link, Logs, Message, Node, Request, Role, Scene, Side,
-};
+use crate::scene::{Ballot, BallotState, Cell, Link, Logs, Node, Request, Role, Scene, Side};
 use raft_core::id::{Index, NodeId, Term};
 use raft_core::kv::command::{Command, Write};
-use raft_core::raft::message::{AppendResult, Body, Entry, Payload};
+use raft_core::raft::message::{Body, Entry, Payload};
 use raft_core::raft::{self, Raft};
 use raft_core::replica::{Envelope, PeerBody, Replica};
 use raft_core::text;
@@ -49,7 +49,9 @@ pub fn scene(run: &Run, view: &View) -> Scene {
     let nodes: Vec<Node> = sim.nodes().map(|node| self::node(run, view, &stage, node)).collect();
     let messages = match view.fast {
         true => Vec::new(),
-        false => sim.flights().filter_map(|flight| message(sim, view, &stage, flight)).collect(),
+        false => {
+            sim.flights().filter_map(|flight| message::message(sim, view, &stage, flight)).collect()
+        }
     };
     Scene {
         now: sim.now(),
@@ -61,6 +63,7 @@ pub fn scene(run: &Run, view: &View) -> Scene {
         requests: requests(sim),
         story: run.story().newest_first().cloned().collect(),
         violation: sim.violation().map(ToString::to_string),
+        over: run.next_at().is_none(),
         events: sim.counters().events,
         trace_hash: sim.trace_hash(),
         nodes,
@@ -241,86 +244,6 @@ fn sides(sim: &Sim, stage: &Stage) -> Vec<Side> {
     if sides.len() > 1 { sides } else { Vec::new() }
 }
 
-fn message(sim: &Sim, view: &View, stage: &Stage, flight: &Flight) -> Option<Message> {
-    let (kind, answer, term) = kind(sim, flight);
-    let took = (sim.now() - flight.sent_at).as_micros() as f64;
-    let whole = (flight.arrives_at - flight.sent_at).as_micros().max(1) as f64;
-    let cut = match (flight.from, flight.to) {
-        (Place::Node(from), Place::Node(to)) => sim.is_cut(from, to),
-        _ => false,
-    };
-    let share = if view.still { 0.5 } else { (took / whole).clamp(0.0, 1.0) };
-    // What is lost gets half-way, falls there, and is gone.
-    let lost = (flight.lost || cut) && share >= 0.5;
-    if lost && share > 0.75 {
-        return None;
-    }
-    let lane = stage.layout.lane(stage.rim(flight.from), stage.rim(flight.to));
-    let share = if lost { 0.5 } else { share };
-    Some(Message {
-        id: flight.id,
-        kind,
-        answer,
-        term,
-        at: lane.at(share),
-        heading: lane.heading(share),
-        lost,
-        says: format!("{} to {}: {}", flight.from, flight.to, flight.cargo),
-    })
-}
-
-fn kind(sim: &Sim, flight: &Flight) -> (Kind, Option<bool>, Term) {
-    let message = match &flight.cargo {
-        Cargo::Request { .. } => return (Kind::Forward, None, Term(0)),
-        Cargo::Response { response, .. } => {
-            return (Kind::Forward, Some(response.is_ok()), Term(0));
-        }
-        Cargo::Peer(Envelope { body: PeerBody::Forward { .. }, .. }) => {
-            return (Kind::Forward, None, Term(0));
-        }
-        Cargo::Peer(Envelope { body: PeerBody::Forwarded { response, .. }, .. }) => {
-            return (Kind::Forward, Some(response.is_ok()), Term(0));
-        }
-        Cargo::Peer(Envelope { body: PeerBody::Raft(message), .. }) => message,
-    };
-    let vote = |pre_vote: bool| if pre_vote { Kind::PreVote } else { Kind::Vote };
-    let (kind, answer, term) = match &message.body {
-        Body::RequestVote { pre_vote, campaign, .. } => (vote(*pre_vote), None, *campaign),
-        Body::RequestVoteReply { pre_vote, refused, campaign } => {
-            (vote(*pre_vote), Some(refused.is_none()), *campaign)
-        }
-        Body::AppendEntries { entries, .. } => match entries.len() {
-            0 => (Kind::Heartbeat, None, message.term),
-            entries => (Kind::Append(entries), None, message.term),
-        },
-        Body::AppendEntriesReply { result, .. } => match result {
-            AppendResult::Matched { match_index } => {
-                let news = is_news(sim, flight, *match_index);
-                let kind = if news { Kind::Append(1) } else { Kind::Heartbeat };
-                (kind, Some(true), message.term)
-            }
-            AppendResult::Mismatch { .. } | AppendResult::StaleTerm => {
-                (Kind::Append(1), Some(false), message.term)
-            }
-        },
-        Body::InstallSnapshot { .. } => (Kind::Snapshot, None, message.term),
-        Body::InstallSnapshotReply { .. } => (Kind::Snapshot, Some(true), message.term),
-    };
-    (kind, answer, term)
-}
-
-/// Whether an acknowledgement tells the leader of entries it did not know to be on that disk.
-fn is_news(sim: &Sim, flight: &Flight, match_index: Index) -> bool {
-    let (Place::Node(from), Place::Node(to)) = (flight.from, flight.to) else { return false };
-    let leader = sim.nodes().find(|node| node.id() == to).and_then(raft_sim::Node::replica);
-    match leader.map(|replica| replica.raft().role()) {
-        Some(raft::Role::Leader(leader)) => {
-            leader.followers.get(&from).is_some_and(|progress| match_index > progress.match_index)
-        }
-        _ => false,
-    }
-}
-
 fn logs(run: &Run, view: &View, nodes: &[Node]) -> Logs {
     let replica = |node: &Node| -> Option<&Replica> {
         let up = run.sim().nodes().find(|up| up.id() == node.id).and_then(raft_sim::Node::replica);
@@ -391,7 +314,7 @@ fn request(id: u64, operation: &Operation) -> Request {
         Call::Get => format!("get {key}"),
     };
     let took_ms = operation.returned.map(|returned| (returned - operation.invoked) / 1_000);
-    let took = took_ms.map_or_else(String::new, |ms| format!(" in {ms} ms"));
+    let took = took_ms.map_or_else(String::new, |ms| format!(", {ms} ms"));
     let (done, answer) = match (&operation.result, operation.returned) {
         (Some(Outcome::Written { revision, .. }), _) => {
             (Some(true), format!("entry {revision}{took}"))
@@ -416,11 +339,6 @@ pub fn usual_flight_us(run: &Run) -> u64 {
 /// Whether anything is on its way at a moment; if not, there is nothing to see but time.
 pub fn is_quiet(run: &Run) -> bool {
     run.sim().flights().next().is_none()
-}
-
-/// A moment that far later.
-pub fn later(now: Instant, micros: f64) -> Instant {
-    Instant(now.0.saturating_add(micros.max(0.0) as u64))
 }
 
 /// Whether some node leads.

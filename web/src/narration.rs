@@ -8,25 +8,41 @@ pub fn sentence(scene: &Scene) -> String {
     if let Some(violation) = &scene.violation {
         return format!("A check failed, so the run stops here. {violation}");
     }
+    if scene.over {
+        return "This run is over, and it ended well: every check held.".to_owned();
+    }
     let all = scene.nodes.len();
     let up = scene.nodes.iter().filter(|node| node.role != Role::Down).count();
     let majority = all / 2 + 1;
-    let mut leaders: Vec<&Node> =
-        scene.nodes.iter().filter(|node| node.role == Role::Leader).collect();
-    leaders.sort_by_key(|node| std::cmp::Reverse(node.term));
-    match &*leaders {
+    let leader = scene.leader();
+    let rival = |leader: &&Node| {
+        let leads = |node: &&Node| node.role == Role::Leader && node.id != leader.id;
+        scene.nodes.iter().find(leads)
+    };
+    match (leader, leader.as_ref().and_then(rival)) {
         _ if up < majority => format!(
             "Only {up} of {all} nodes {} up. Without a majority nothing is committed, but nothing on disk is \
              lost.",
             if up == 1 { "is" } else { "are" }
         ),
-        [new, old, ..] => format!(
+        (Some(new), Some(old)) => format!(
             "Nodes {} and {} both believe they lead. Node {} is stuck in term {} and can commit nothing.",
             old.id, new.id, old.id, old.term
         ),
-        [leader] => led(scene, leader, majority),
-        [] => leaderless(scene, majority),
+        (Some(leader), None) => led(scene, leader, majority),
+        (None, _) => leaderless(scene, majority),
     }
+}
+
+/// The sentence with its numbers tied to the words before them, so that no line begins with a number.
+pub fn unbroken(sentence: &str) -> String {
+    let mut letters = sentence.chars().peekable();
+    let mut unbroken = String::with_capacity(sentence.len() + 8);
+    while let Some(letter) = letters.next() {
+        let ties = letter == ' ' && letters.peek().is_some_and(char::is_ascii_digit);
+        unbroken.push(if ties { '\u{a0}' } else { letter });
+    }
+    unbroken
 }
 
 fn led(scene: &Scene, leader: &Node, majority: usize) -> String {
@@ -162,5 +178,15 @@ fn entry_of<'a>(scene: &'a Scene, node: &Node, index: Index) -> Option<&'a str> 
     match scene.logs.rows.get(row)?.get(column)? {
         Cell::Entry { says, .. } => Some(says),
         Cell::Empty | Cell::Folded => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unbroken;
+
+    #[test]
+    fn no_line_begins_with_a_number() {
+        assert_eq!(unbroken("Node 2 has 1 of 3 votes."), "Node\u{a0}2 has\u{a0}1 of\u{a0}3 votes.");
     }
 }

@@ -6,7 +6,6 @@ use raft_core::id::NodeId;
 use raft_core::replica::Replica;
 use raft_core::time::Instant;
 use raft_sim::{Command, Sim};
-use std::collections::BTreeMap;
 
 /// A session and how far it has been played.
 #[derive(Clone, Debug)]
@@ -18,7 +17,7 @@ pub struct Run {
     /// Events and commands so far.
     steps: u64,
     /// Nodes as they were when a command took them down: what is on their disks has not gone.
-    fallen: BTreeMap<NodeId, Replica>,
+    fallen: Vec<Replica>,
     story: Story,
 }
 
@@ -29,7 +28,7 @@ impl Run {
         sim.keep_trace(true);
         let mut story = Story::default();
         story.follow(&sim);
-        Self { session, sim, given: 0, steps: 0, fallen: BTreeMap::new(), story }
+        Self { session, sim, given: 0, steps: 0, fallen: Vec::new(), story }
     }
 
     /// The session.
@@ -44,7 +43,7 @@ impl Run {
 
     /// A node that is down, as it was before.
     pub fn fallen(&self, node: NodeId) -> Option<&Replica> {
-        self.fallen.get(&node)
+        self.fallen.iter().find(|replica| replica.raft().id() == node)
     }
 
     /// What happened.
@@ -122,20 +121,16 @@ impl Run {
     }
 
     fn give(&mut self, command: Command) {
-        let up: Vec<Replica> = match &command {
-            Command::Crash(node) => {
-                self.up().filter(|(id, _)| id == node).map(|(_, up)| up.clone()).collect()
-            }
-            _ => Vec::new(),
-        };
-        self.fallen.extend(up.into_iter().map(|replica| (replica.raft().id(), replica)));
+        if let Command::Crash(id) = command
+            && let Some(replica) =
+                self.sim.nodes().find(|node| node.id() == id).and_then(raft_sim::Node::replica)
+        {
+            self.fallen.retain(|fallen| fallen.raft().id() != id);
+            self.fallen.push(replica.clone());
+        }
         self.sim.command(command);
         self.given += 1;
         self.steps += 1;
         self.story.follow(&self.sim);
-    }
-
-    fn up(&self) -> impl Iterator<Item = (NodeId, &Replica)> {
-        self.sim.nodes().filter_map(|node| Some((node.id(), node.replica()?)))
     }
 }

@@ -31,6 +31,8 @@ pub struct Scene {
     pub story: Vec<Rc<Happening>>,
     /// Whether the five properties of the paper's Figure 3 have held so far; else what broke.
     pub violation: Option<String>,
+    /// Whether nothing will happen any more.
+    pub over: bool,
     /// Events since the start.
     pub events: u64,
     /// The hash of everything that happened so far.
@@ -241,7 +243,7 @@ pub struct Happening {
 }
 
 impl Role {
-    /// The role in words.
+    /// The role in words, and in the style sheet.
     pub fn name(self) -> &'static str {
         match self {
             Self::Down => "down",
@@ -250,11 +252,6 @@ impl Role {
             Self::Candidate => "candidate",
             Self::Leader => "leader",
         }
-    }
-
-    /// The role as a class of the style sheet.
-    pub fn class(self) -> &'static str {
-        self.name()
     }
 }
 

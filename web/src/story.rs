@@ -67,6 +67,7 @@ fn happening(sim: &Sim, line: &Line) -> Option<Happening> {
         }
         // To a client: `hears from node 3: Response #7 written at revision 5`.
         None if is_traffic => ("client", text.split_once("Response ")?.1.split_once(' ')?.1, ""),
+        None if sim.options().faults.is_some() => ("plan", text, ""),
         None => ("you", text, ""),
     };
     let turning_point = match line.node {
@@ -75,7 +76,7 @@ fn happening(sim: &Sim, line: &Line) -> Option<Happening> {
                 || why.contains("no quorum answered")
                 || why.contains("the disk finished")
         }
-        None => by == "you",
+        None => by != "client",
     };
     Some(Happening {
         id: line.number,
@@ -83,7 +84,7 @@ fn happening(sim: &Sim, line: &Line) -> Option<Happening> {
         node: line.node,
         by,
         term: replica.map(|replica| replica.raft().term()).unwrap_or_default(),
-        says: in_words(says),
+        says: if by == "client" { format!("answer: {says}") } else { in_words(says) },
         why: in_words(why),
         turning_point,
     })

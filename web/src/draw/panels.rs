@@ -128,8 +128,8 @@ fn row(scene: &Scene, node: &Node) -> Mark {
         .with(known(node.applied.to_string()))
         .with(
             Mark::of("td", "acts")
-                .with(crash_or_restart(node, ""))
-                .with(cut_off_or_rejoin(scene, node, "")),
+                .with(of_node(crash_or_restart(node, ""), node))
+                .with(of_node(cut_off_or_rejoin(scene, node, ""), node)),
         )
 }
 
@@ -140,7 +140,7 @@ pub fn dock(scene: &Scene) -> Vec<Mark> {
         act("crash-leader", "Crash the leader", "", leads),
         act("cut-leader", "Cut the leader off", "", leads && scene.nodes.len() > 1),
         act("split", "Split in two", "", scene.nodes.len() > 2 && scene.sides.is_empty()),
-        act("repair", "Repair everything", "H", scene.is_damaged()),
+        act("repair", "Repair all", "H", scene.is_damaged()),
     ];
     let tries = Mark::of("div", "row")
         .set("role", "group")
@@ -184,22 +184,24 @@ fn picked(scene: &Scene) -> Mark {
 }
 
 fn crash_or_restart(node: &Node, key: &str) -> Mark {
-    let down = node.role == Role::Down;
-    let act = act(
-        &format!("{}:{}", if down { "restart" } else { "crash" }, node.id),
-        if down { "Restart" } else { "Crash" },
-        key,
-        true,
-    );
-    act.set("aria-label", format!("{} node {}", if down { "Restart" } else { "Crash" }, node.id))
+    match node.role {
+        Role::Down => act(&format!("restart:{}", node.id), "Restart", key, true),
+        _ => act(&format!("crash:{}", node.id), "Crash", key, true),
+    }
 }
 
 fn cut_off_or_rejoin(scene: &Scene, node: &Node, key: &str) -> Mark {
-    let alone = scene.is_alone(node);
-    let words = if alone { "Reconnect" } else { "Cut off" };
-    let verb = if alone { "rejoin" } else { "cut-off" };
-    act(&format!("{verb}:{}", node.id), words, key, scene.nodes.len() > 1)
-        .set("aria-label", format!("{words} node {}", node.id))
+    let has_others = scene.nodes.len() > 1;
+    match scene.is_alone(node) {
+        true => act(&format!("rejoin:{}", node.id), "Reconnect", key, has_others),
+        false => act(&format!("cut-off:{}", node.id), "Cut off", key, has_others),
+    }
+}
+
+/// The button with the node's name in its own, for those who do not see which row it is in.
+fn of_node(button: Mark, node: &Node) -> Mark {
+    let words: String = button.children.iter().map(|word| &*word.text).collect();
+    button.set("aria-label", format!("{words} node {}", node.id))
 }
 
 fn act(act: &str, words: &str, key: &str, enabled: bool) -> Mark {
@@ -229,8 +231,8 @@ pub fn legend() -> Vec<Mark> {
     let icon = |(kind, answer): &Drawn| {
         Mark::new("svg")
             .set("viewBox", "-15 -15 30 30")
-            .set("width", "22")
-            .set("height", "22")
+            .set("width", "21")
+            .set("height", "21")
             .set("aria-hidden", "true")
             .with_all(shapes::message(*kind, *answer, Term(0)))
     };
@@ -247,7 +249,7 @@ pub fn legend() -> Vec<Mark> {
 type Drawn = (Kind, Option<bool>);
 
 fn badge(node: &Node) -> Mark {
-    Mark::of("button", format!("badge {} {}", node.role.class(), term_class(node.term)))
+    Mark::of("button", format!("badge {} {}", node.role.name(), term_class(node.term)))
         .set("type", "button")
         .set("data-act", format!("select:{}", node.id))
         .set("aria-pressed", if node.selected { "true" } else { "false" })

@@ -15,12 +15,15 @@ const SECOND_RING: f64 = 6.0;
 /// Everything inside the stage's `<svg>`, from back to front.
 pub fn draw(scene: &Scene) -> Vec<Mark> {
     let layer = |class, marks: Vec<Mark>| Mark::of("g", class).with_all(marks);
+    // Links and messages have their equals in words: the buttons of a node, and the story.
+    let unsaid = |class, marks| layer(class, marks).set("aria-hidden", "true");
     vec![
-        layer("sides", scene.sides.iter().map(|side| self::side(scene, side)).collect()),
+        stripes(),
+        unsaid("sides", scene.sides.iter().map(|side| self::side(scene, side)).collect()),
         client(scene),
-        layer("links", scene.links.iter().map(|link| self::link(scene, link)).collect()),
+        unsaid("links", scene.links.iter().map(|link| self::link(scene, link)).collect()),
         layer("nodes", scene.nodes.iter().map(|node| self::node(scene, node)).collect()),
-        layer("messages", scene.messages.iter().map(message).collect()),
+        unsaid("messages", scene.messages.iter().map(message).collect()),
     ]
 }
 
@@ -32,6 +35,18 @@ pub fn svg_string(scene: &Scene) -> String {
         .set("viewBox", view_box)
         .with_all(draw(scene));
     svg.print()
+}
+
+/// What is laid over the hue of every second lap of terms.
+fn stripes() -> Mark {
+    let stripe = Mark::of("rect", "stripe").place([("width", 3.0), ("height", 8.0)]);
+    let pattern = Mark::new("pattern")
+        .set("id", "stripes")
+        .set("patternUnits", "userSpaceOnUse")
+        .set("patternTransform", "rotate(45)")
+        .place([("width", 8.0), ("height", 8.0)])
+        .with(stripe);
+    Mark::new("defs").with(pattern)
 }
 
 /// A soft area round the nodes that reach each other.
@@ -137,7 +152,7 @@ fn node(scene: &Scene, node: &Node) -> Mark {
     let r = scene.layout.radius;
     let circle = |class: &str, r: f64| Mark::of("circle", class).place([("r", r)]);
     let selected = if node.selected { " selected" } else { "" };
-    let class = format!("node {} {}{selected}", node.role.class(), term_class(node.term));
+    let class = format!("node {} {}{selected}", node.role.name(), term_class(node.term));
     let mut mark = Mark::of("g", class)
         .key(node.id.0)
         .set("data-act", format!("select:{}", node.id))
@@ -147,8 +162,13 @@ fn node(scene: &Scene, node: &Node) -> Mark {
         .set("role", "button")
         .set("tabindex", "0")
         .set("aria-pressed", if node.selected { "true" } else { "false" })
-        .set("aria-label", format!("Node {}, {}, term {}", node.id, node.role.name(), node.term))
         .set("transform", format!("translate({} {})", length(node.at.x), length(node.at.y)))
+        .with(Mark::new("title").text(format!(
+            "Node {}, {}, term {}",
+            node.id,
+            node.role.name(),
+            node.term
+        )))
         .with(circle("reach", r + RING + 4.0))
         .with(Mark::of("path", "picked").set("d", corners(r + RING + 6.0)));
     if let Some(share) = node.timer {
@@ -188,7 +208,10 @@ fn node(scene: &Scene, node: &Node) -> Mark {
 fn words(layout: &Layout, node: &Node) -> Vec<Mark> {
     let r = layout.radius;
     let word = |class: &str, x: f64, y: f64, size: f64, text: String| {
-        Mark::of("text", class).place([("x", x), ("y", y), ("font-size", size)]).text(text)
+        Mark::of("text", class)
+            .set("aria-hidden", "true")
+            .place([("x", x), ("y", y), ("font-size", size)])
+            .text(text)
     };
     let term = if r < 30.0 { format!("t{}", node.term) } else { format!("term {}", node.term) };
     let mut words = match node.role {

@@ -1,0 +1,90 @@
+//! What a message under way looks like, and where it is.
+
+use super::{Stage, View};
+use crate::scene::{Kind, Message};
+use raft_core::id::{Index, Term};
+use raft_core::raft;
+use raft_core::raft::message::{AppendResult, Body};
+use raft_core::replica::{Envelope, PeerBody};
+use raft_sim::{Cargo, Flight, Place, Sim};
+
+/// A flight as it is seen at the moment; `None` once it has been lost.
+pub(super) fn message(sim: &Sim, view: &View, stage: &Stage, flight: &Flight) -> Option<Message> {
+    let (kind, answer, term) = kind(sim, flight);
+    let took = (sim.now() - flight.sent_at).as_micros() as f64;
+    let whole = (flight.arrives_at - flight.sent_at).as_micros().max(1) as f64;
+    let cut = match (flight.from, flight.to) {
+        (Place::Node(from), Place::Node(to)) => sim.is_cut(from, to),
+        _ => false,
+    };
+    let share = if view.still { 0.5 } else { (took / whole).clamp(0.0, 1.0) };
+    // What is lost gets half-way, falls there, and is gone.
+    let lost = (flight.lost || cut) && share >= 0.5;
+    if lost && share > 0.75 {
+        return None;
+    }
+    let lane = stage.layout.lane(stage.rim(flight.from), stage.rim(flight.to));
+    let share = if lost { 0.5 } else { share };
+    Some(Message {
+        id: flight.id,
+        kind,
+        answer,
+        term,
+        at: lane.at(share),
+        heading: lane.heading(share),
+        lost,
+        says: format!("{} to {}: {}", flight.from, flight.to, flight.cargo),
+    })
+}
+
+fn kind(sim: &Sim, flight: &Flight) -> (Kind, Option<bool>, Term) {
+    let message = match &flight.cargo {
+        Cargo::Request { .. } => return (Kind::Forward, None, Term(0)),
+        Cargo::Response { response, .. } => {
+            return (Kind::Forward, Some(response.is_ok()), Term(0));
+        }
+        Cargo::Peer(Envelope { body: PeerBody::Forward { .. }, .. }) => {
+            return (Kind::Forward, None, Term(0));
+        }
+        Cargo::Peer(Envelope { body: PeerBody::Forwarded { response, .. }, .. }) => {
+            return (Kind::Forward, Some(response.is_ok()), Term(0));
+        }
+        Cargo::Peer(Envelope { body: PeerBody::Raft(message), .. }) => message,
+    };
+    let vote = |pre_vote: bool| if pre_vote { Kind::PreVote } else { Kind::Vote };
+    let (kind, answer, term) = match &message.body {
+        Body::RequestVote { pre_vote, campaign, .. } => (vote(*pre_vote), None, *campaign),
+        Body::RequestVoteReply { pre_vote, refused, campaign } => {
+            (vote(*pre_vote), Some(refused.is_none()), *campaign)
+        }
+        Body::AppendEntries { entries, .. } => match entries.len() {
+            0 => (Kind::Heartbeat, None, message.term),
+            entries => (Kind::Append(entries), None, message.term),
+        },
+        Body::AppendEntriesReply { result, .. } => match result {
+            AppendResult::Matched { match_index } => {
+                let news = is_news(sim, flight, *match_index);
+                let kind = if news { Kind::Append(1) } else { Kind::Heartbeat };
+                (kind, Some(true), message.term)
+            }
+            AppendResult::Mismatch { .. } | AppendResult::StaleTerm => {
+                (Kind::Append(1), Some(false), message.term)
+            }
+        },
+        Body::InstallSnapshot { .. } => (Kind::Snapshot, None, message.term),
+        Body::InstallSnapshotReply { .. } => (Kind::Snapshot, Some(true), message.term),
+    };
+    (kind, answer, term)
+}
+
+/// Whether an acknowledgement tells the leader of entries it did not know to be on that disk.
+fn is_news(sim: &Sim, flight: &Flight, match_index: Index) -> bool {
+    let (Place::Node(from), Place::Node(to)) = (flight.from, flight.to) else { return false };
+    let leader = sim.nodes().find(|node| node.id() == to).and_then(raft_sim::Node::replica);
+    match leader.map(|replica| replica.raft().role()) {
+        Some(raft::Role::Leader(leader)) => {
+            leader.followers.get(&from).is_some_and(|progress| match_index > progress.match_index)
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,379 @@
+//! What the visitor has before them: a run, a view of it, and the parts of the page that show it.
+
+use super::Result;
+use crate::controls::{self, Action, NOTCHES, Notch};
+use crate::dom::Living;
+use crate::draw::{panels, stage};
+use crate::look::{self, View};
+use crate::mark::length;
+use crate::narration;
+use crate::run::Run;
+use crate::scene::Scene;
+use crate::session::{Cluster, NODES_MAX, Session};
+use raft_core::time::Instant;
+use raft_sim::Command;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{
+    Document, Element, HtmlDetailsElement, HtmlInputElement, HtmlSelectElement, MediaQueryList,
+    Window,
+};
+
+/// The longest stretch of real time that one frame makes up for, in milliseconds. After a pause of the
+/// browser's own the run goes on where it was.
+const CATCH_UP_MS: f64 = 250.0;
+
+/// How long one frame may compute, in milliseconds; half of what 60 frames in a second leave.
+const FRAME_MS: f64 = 8.0;
+
+/// Panels change this often at most while time runs, in milliseconds: a text that flickers is not read.
+const PANELS_MS: f64 = 120.0;
+
+/// A sentence stays for this long while time runs, in milliseconds.
+const SENTENCE_MS: f64 = 1_400.0;
+
+/// A message shall be under way for this long on screen, in milliseconds, when a run begins.
+const FLIGHT_MS: f64 = 750.0;
+
+/// Below this flights are too short to see, in milliseconds: three frames.
+const FLIGHT_MS_MIN: f64 = 50.0;
+
+/// How many times as high as wide the stage is where nothing says otherwise.
+const ASPECT: f64 = 0.7;
+
+pub(super) struct State {
+    pub(super) window: Window,
+    pub(super) root: Element,
+    parts: Parts,
+    wants_narrow: MediaQueryList,
+    wants_wide: MediaQueryList,
+    pub(super) wants_still: MediaQueryList,
+    pub(super) run: Run,
+    view: View,
+    pub(super) notch: Notch,
+    pub(super) playing: bool,
+    /// When the last frame was, while time runs.
+    pub(super) frame_at: Option<f64>,
+    /// Simulated time that is due, less than a microsecond: dropped, it would falsify slow speeds.
+    fraction_us: f64,
+    panels_at: f64,
+    sentence: (f64, String),
+    /// Something to tell the visitor before anything else; empty if there is nothing.
+    pub(super) complaint: String,
+    /// What was last said to a screen reader: the number of a happening.
+    said: u64,
+}
+
+/// The parts of the page that are filled.
+struct Parts {
+    stage: Living,
+    logs: Living,
+    story: Living,
+    requests: Living,
+    table: Living,
+    dock: Living,
+}
+
+impl State {
+    /// The state of a page that has just been opened.
+    pub(super) fn new(root: &Element, window: Window, document: &Document) -> Result<Self> {
+        let media = |query| window.match_media(query)?.ok_or(JsValue::from("no media queries"));
+        let living = |id: &str| Ok::<_, JsValue>(Living::new(document, find(root, id)?));
+        living("#legend")?.show(panels::legend())?;
+        let (session, complaint) = match Session::from_link(&window.location().hash()?) {
+            Ok(session) => (session, String::new()),
+            Err(complaint) => (Session::default(), complaint),
+        };
+        let run = Run::new(session.clone());
+        let mut state = Self {
+            parts: Parts {
+                stage: living("#stage")?,
+                logs: living("#logs")?,
+                story: living("#story")?,
+                requests: living("#requests")?,
+                table: living("#table")?,
+                dock: living("#dock")?,
+            },
+            wants_narrow: media("(max-width: 719px)")?,
+            wants_wide: media("(min-width: 1080px)")?,
+            wants_still: media("(prefers-reduced-motion: reduce)")?,
+            window,
+            root: root.clone(),
+            notch: notch_for(&run),
+            run,
+            view: View { selected: None, narrow: false, aspect: ASPECT, still: false, fast: false },
+            playing: false,
+            frame_at: None,
+            fraction_us: 0.0,
+            panels_at: 0.0,
+            sentence: (0.0, String::new()),
+            complaint: String::new(),
+            said: 0,
+        };
+        state.open(session)?;
+        state.measure()?;
+        if !complaint.is_empty() {
+            state.complain(&complaint)?;
+        }
+        Ok(state)
+    }
+
+    pub(super) fn document(&self) -> Result<Document> {
+        self.window.document().ok_or_else(|| "no document".into())
+    }
+
+    pub(super) fn scene(&self) -> Scene {
+        look::scene(&self.run, &self.view)
+    }
+
+    pub(super) fn input(&self, id: &str) -> Result<HtmlInputElement> {
+        Ok(find(&self.root, id)?.dyn_into()?)
+    }
+
+    fn write(&self, id: &str, text: &str) -> Result<()> {
+        let element = find(&self.root, id)?;
+        if element.text_content().as_deref() != Some(text) {
+            element.set_text_content(Some(text));
+        }
+        Ok(())
+    }
+
+    /// Fits the stage to its frame, which fills what a wide screen leaves; elsewhere the frame follows
+    /// the stage.
+    pub(super) fn measure(&mut self) -> Result<()> {
+        let frame = find(&self.root, "#frame")?;
+        let (width, height) = (frame.client_width(), frame.client_height());
+        self.view.aspect = match self.wants_wide.matches() {
+            true => f64::from(height) / f64::from(width.max(1)),
+            false => ASPECT,
+        };
+        self.draw(true)
+    }
+
+    /// Begins a session.
+    pub(super) fn open(&mut self, session: Session) -> Result<()> {
+        let flight_us = look::usual_flight_us(&self.run);
+        self.run = Run::new(session);
+        self.view.selected = None;
+        // A visitor's choice of speed outlives the run, unless the next is of another kind altogether.
+        if look::usual_flight_us(&self.run) != flight_us {
+            self.notch = notch_for(&self.run);
+        }
+        (self.fraction_us, self.frame_at, self.said) = (0.0, None, 0);
+        self.sentence = (0.0, String::new());
+        self.complaint.clear();
+        let session = self.run.session();
+        let nodes: HtmlSelectElement = find(&self.root, "#nodes")?.dyn_into()?;
+        nodes.set_value(&self.run.sim().options().nodes.to_string());
+        self.input("#seed")?.set_value(&session.seed.to_string());
+        self.write_address()?;
+        self.draw(true)
+    }
+
+    /// Begins the session that the form describes.
+    pub(super) fn open_form(&mut self) -> Result<()> {
+        let nodes: HtmlSelectElement = find(&self.root, "#nodes")?.dyn_into()?;
+        let nodes = nodes.value().parse().unwrap_or(5).clamp(1, NODES_MAX);
+        let seed = self.input("#seed")?.value();
+        match seed.trim().parse() {
+            Ok(seed) => self.open(Session::new(seed, Cluster::Playground(nodes))),
+            Err(_) => self.complain("A seed is a whole number, such as 42."),
+        }
+    }
+
+    /// The address always names what is on the screen, so that it can be copied at any moment.
+    fn write_address(&self) -> Result<()> {
+        let link = format!("#{}", self.run.session().to_link());
+        self.window.history()?.replace_state_with_url(&JsValue::NULL, "", Some(&link))
+    }
+
+    pub(super) fn act(&mut self, action: Action) -> Result<()> {
+        self.complaint.clear();
+        match action {
+            Action::Play => {
+                self.playing = !self.playing && !self.is_over();
+                self.frame_at = None;
+            }
+            Action::Step => {
+                self.playing = false;
+                self.run.step();
+            }
+            Action::Back => {
+                self.playing = false;
+                self.run.back();
+            }
+            Action::Faster | Action::Slower => {
+                let step = if action == Action::Faster { 1 } else { -1 };
+                self.notch = (self.notch + step).clamp(*NOTCHES.start(), *NOTCHES.end());
+            }
+            Action::Again => return self.open(self.run.session().clone()),
+            Action::NewSeed => {
+                let seed = getrandom::u32().map_err(|error| error.to_string())?;
+                // Short enough to read out in a room.
+                let session = Session::new(u64::from(seed % 1_000_000), self.run.session().cluster);
+                return self.open(session);
+            }
+            Action::Select(node) => {
+                self.view.selected = Some(node).filter(|_| self.view.selected != Some(node));
+            }
+            Action::Escape => {
+                self.close_sheets(None)?;
+                self.view.selected = None;
+            }
+            Action::Help => {
+                let help: HtmlDetailsElement = find(&self.root, "#help")?.dyn_into()?;
+                help.set_open(!help.open());
+            }
+            Action::Write => self.client_writes()?,
+            Action::Do(commands) => self.command(commands)?,
+        }
+        self.draw(true)
+    }
+
+    fn command(&mut self, commands: Vec<Command>) -> Result<()> {
+        commands.into_iter().for_each(|command| self.run.act(command));
+        self.write_address()
+    }
+
+    /// A client sets what the form says, and the form proposes the next value.
+    fn client_writes(&mut self) -> Result<()> {
+        let (key, value) = (self.input("#key")?, self.input("#value")?);
+        let (name, text) = (key.value(), value.value());
+        if name.is_empty() {
+            return self.complain("A key needs a name.");
+        }
+        self.command(vec![Command::Write { key: name.into(), value: text.clone().into() }])?;
+        if let Ok(number) = text.parse::<u32>() {
+            value.set_value(&number.saturating_add(1).to_string());
+        }
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        self.run.next_at().is_none()
+    }
+
+    /// How fast time runs now. While nobody leads and nothing is on its way there is nothing to miss,
+    /// and time runs four times as fast, though not faster than life.
+    fn pace(&self) -> f64 {
+        let speed = controls::speed(self.notch);
+        let waits = look::is_quiet(&self.run) && !look::has_leader(&self.run);
+        if waits { speed.max((speed * 4.0).min(1.0)) } else { speed }
+    }
+
+    pub(super) fn frame(&mut self, now_ms: f64) -> Result<()> {
+        if !self.playing {
+            return Ok(());
+        }
+        let elapsed_ms = self.frame_at.map_or(0.0, |last| now_ms - last).clamp(0.0, CATCH_UP_MS);
+        self.frame_at = Some(now_ms);
+        let due_us = self.fraction_us + elapsed_ms * 1_000.0 * self.pace();
+        let until = Instant(self.run.sim().now().0 + due_us as u64);
+        self.fraction_us = due_us.fract();
+        let performance = self.window.performance().ok_or("no clock")?;
+        let start = performance.now();
+        while self.run.sim().now() < until && performance.now() - start < FRAME_MS {
+            self.run.advance(until, 100);
+        }
+        self.playing = !self.is_over();
+        self.draw(false)
+    }
+
+    /// Draws what there is to see; the panels too if `all`, or if it is time.
+    pub(super) fn draw(&mut self, all: bool) -> Result<()> {
+        let flight_ms =
+            look::usual_flight_us(&self.run) as f64 / 1_000.0 / controls::speed(self.notch);
+        self.view = View {
+            narrow: self.wants_narrow.matches(),
+            still: self.wants_still.matches(),
+            fast: self.playing && flight_ms < FLIGHT_MS_MIN,
+            ..self.view
+        };
+        let scene = self.scene();
+        self.parts.stage.show(stage::draw(&scene))?;
+        let now_ms = self.frame_at.unwrap_or_default();
+        if all || !self.playing || now_ms - self.panels_at >= PANELS_MS {
+            self.panels_at = now_ms;
+            self.draw_panels(&scene, now_ms, all)?;
+        }
+        self.write("#clock", &panels::seconds(scene.now))?;
+        let plural = if scene.events == 1 { "" } else { "s" };
+        self.write("#events", &format!("{} event{plural}", scene.events))
+    }
+
+    fn draw_panels(&mut self, scene: &Scene, now_ms: f64, all: bool) -> Result<()> {
+        self.parts.logs.show(panels::logs(scene))?;
+        self.parts.story.show(panels::story(scene))?;
+        self.parts.requests.show(panels::requests(scene))?;
+        self.parts.table.show(panels::table(scene))?;
+        self.parts.dock.show(panels::dock(scene))?;
+        let sentence = match &*self.complaint {
+            "" => narration::sentence(scene),
+            complaint => complaint.to_owned(),
+        };
+        let (since, shown) = &self.sentence;
+        if *shown != sentence && (all || !self.playing || now_ms - since >= SENTENCE_MS) {
+            self.write("#sentence", &narration::unbroken(&sentence))?;
+            self.sentence = (now_ms, sentence);
+            self.say(scene)?;
+        }
+        let stage = find(&self.root, "#stage")?;
+        let view_box =
+            format!("0 0 {} {}", length(scene.layout.width), length(scene.layout.height));
+        stage.set_attribute("viewBox", &view_box)?;
+        stage.set_attribute("class", if scene.layout.narrow { "stage narrow" } else { "stage" })?;
+        let hash = format!("{:016x}", scene.trace_hash);
+        self.root.set_attribute("data-trace-hash", &hash)?;
+        self.root.set_attribute("data-events", &scene.events.to_string())?;
+        self.write("#hash", &hash)?;
+        let broken = scene.violation.is_some();
+        self.root.class_list().toggle_with_force("broken", broken)?;
+        self.write("#checks-word", if broken { "A check failed" } else { "All checks hold" })?;
+        find(&self.root, "#caption")?.toggle_attribute_with_force("hidden", !scene.fast)?;
+        find(&self.root, "#legend")?.toggle_attribute_with_force("hidden", scene.fast)?;
+        let play = find(&self.root, "#play")?;
+        play.set_attribute("aria-pressed", if self.playing { "true" } else { "false" })?;
+        self.write("#play-word", if self.playing { "Pause" } else { "Run" })?;
+        let words = controls::speed_words(self.notch);
+        let hurries = self.playing && self.pace() > controls::speed(self.notch);
+        self.write("#speed-word", if hurries { "waiting …" } else { &words })?;
+        let slider = self.input("#speed")?;
+        slider.set_value(&self.notch.to_string());
+        slider.set_attribute("aria-valuetext", &words)
+    }
+
+    /// Tells a screen reader of the newest turning point, once.
+    fn say(&mut self, scene: &Scene) -> Result<()> {
+        let newest = scene.story.iter().find(|happening| happening.turning_point);
+        if let Some(happening) = newest.filter(|happening| happening.id > self.said) {
+            let who = happening.node.map_or_else(String::new, |node| format!("Node {node} "));
+            self.write("#live", &format!("{who}{}", happening.says))?;
+            self.said = happening.id;
+        }
+        Ok(())
+    }
+
+    pub(super) fn complain(&mut self, complaint: &str) -> Result<()> {
+        complaint.clone_into(&mut self.complaint);
+        self.write("#live", complaint)?;
+        self.draw(true)
+    }
+
+    pub(super) fn close_sheets(&self, except: Option<&Element>) -> Result<()> {
+        for id in ["#checks", "#help"] {
+            let sheet = find(&self.root, id)?;
+            if except != Some(&sheet) {
+                sheet.remove_attribute("open")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The speed at which messages are under way long enough to be followed.
+fn notch_for(run: &Run) -> Notch {
+    controls::notch_near(look::usual_flight_us(run) as f64 / 1_000.0 / FLIGHT_MS)
+}
+
+fn find(root: &Element, id: &str) -> Result<Element> {
+    root.query_selector(id)?.ok_or_else(|| format!("the page has no {id}").into())
+}
