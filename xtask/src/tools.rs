@@ -57,7 +57,7 @@ pub(crate) fn browser() -> Result {
         run::run(Command::new("apt-get").args(["update", "-q"]))?;
         run::run(
             Command::new("apt-get")
-                .args(["install", "-q", "-y", "--no-install-recommends"])
+                .args(["install", "-q", "-y"])
                 .args(["chromium", "chromium-driver"])
                 .env("DEBIAN_FRONTEND", "noninteractive"),
         )?;
