@@ -272,7 +272,7 @@ fn unexpected(reply: &Reply) -> Error {
 pub fn content_policy(origins: impl Iterator<Item = impl AsRef<str>>) -> HeaderValue {
     let sockets = origins.map(|origin| origin.as_ref().replacen("http", "ws", 1));
     let policy = format!(
-        "default-src 'none'; script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'; style-src 'self' \
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' \
          'unsafe-inline'; img-src 'self' data:; connect-src 'self' {}; base-uri 'none'; form-action 'none'; \
          frame-ancestors 'none'",
         sockets.collect::<Vec<String>>().join(" ")

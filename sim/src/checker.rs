@@ -165,6 +165,11 @@ impl Checker {
         self.nodes.entry(view.node).or_default().log.check_whole(view.node, view.log)
     }
 
+    /// Whether a node would find on its disk what the disk has synced.
+    pub fn check_image(&self, node: NodeId, found: &Durable) -> Check {
+        self.nodes.get(&node).map_or(Ok(()), |seen| seen.memory.clone().restarted(node, found))
+    }
+
     fn look(&mut self, view: &View<'_>) -> Check {
         let mut seen = self.nodes.remove(&view.node).unwrap_or_default();
         let check = self.compare(&mut seen, view);

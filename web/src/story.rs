@@ -65,8 +65,11 @@ fn happening(sim: &Sim, line: &Line) -> Option<Happening> {
             let (says, why) = text.split_once(": ").unwrap_or((text, ""));
             ("", says, why)
         }
-        // To a client: `hears from node 3: Response #7 written at revision 5`.
-        None if is_traffic => ("client", text.split_once("Response ")?.1.split_once(' ')?.1, ""),
+        // `hears from node 3: Response #7 written at revision 5`.
+        None if line.client.is_some() => {
+            ("client", text.split_once("Response ")?.1.split_once(' ')?.1, "")
+        }
+        None if sim.violation().is_some() => ("check", text, ""),
         None if sim.options().faults.is_some() => ("plan", text, ""),
         None => ("you", text, ""),
     };

@@ -49,7 +49,7 @@ where that may be used. What it cannot fetch it names. Nothing is skipped.
 const HELP_WEB: &str = "\
 usage: cargo xtask web [--serve [PORT]]
 
-Builds the page into web/dist: index.html, style.css, raft_web.js and raft_web_bg.wasm. They are
+Builds the page into web/dist: index.html, style.css, boot.js, raft_web.js and raft_web_bg.wasm. They are
 static files; any web server will do, and nodes built afterwards carry them inside.
 
   cargo xtask web                 build

@@ -29,11 +29,21 @@ pub(crate) fn build() -> Result {
     let fresh = target.join("page");
     let _ = fs::remove_dir_all(&fresh);
     run::run(
-        tools::tool("wasm-bindgen", ["--target", "web", "--no-typescript", "--out-dir"])?
-            .arg(&fresh)
-            .arg(target.join(tools::WASM).join("web/raft_web.wasm")),
+        tools::tool(
+            "wasm-bindgen",
+            [
+                "--target",
+                "web",
+                "--no-typescript",
+                "--remove-name-section",
+                "--remove-producers-section",
+                "--out-dir",
+            ],
+        )?
+        .arg(&fresh)
+        .arg(target.join(tools::WASM).join("web/raft_web.wasm")),
     )?;
-    for name in ["index.html", "style.css"] {
+    for name in ["index.html", "style.css", "boot.js"] {
         copy(&Path::new("web").join(name), &fresh.join(name))?;
     }
     replace(&fresh, Path::new(DIST))

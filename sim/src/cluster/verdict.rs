@@ -19,6 +19,12 @@ impl Sim {
             if let Some(replica) = node.replica() {
                 self.checker.check_whole(&View::of(replica))?;
             }
+            // If the power failed now, the node would find all that it was promised.
+            let recovered = node.disk.clone().start().map_err(|damage| Broken {
+                property: Property::Durability,
+                facts: format!("the disk of node {} cannot be read: {damage}", node.id),
+            })?;
+            self.checker.check_image(node.id, &recovered.durable)?;
         }
         linearizability::check(self.history())
             .map_err(|e| Broken { property: Property::Linearizability, facts: e.to_string() })?;
