@@ -73,3 +73,37 @@ impl Sim {
         Err(Broken { property: Property::Liveness, facts })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Cargo, Command, Options, Sim};
+    use raft_core::error::Error;
+    use raft_core::id::Ticket;
+    use raft_core::request::Response;
+
+    /// A cluster whose client 0 waits for an answer to the question of this ticket.
+    fn asked() -> (Sim, Ticket) {
+        let mut sim = Sim::new(Options::playground(1, 1));
+        sim.command(Command::Write { key: "k".into(), value: "v".into() });
+        loop {
+            let request = sim.flights().find_map(|flight| match flight.cargo {
+                Cargo::Request { ticket, .. } => Some(ticket),
+                Cargo::Peer(_) | Cargo::Response { .. } => None,
+            });
+            match request {
+                Some(ticket) => return (sim, ticket),
+                None => assert!(sim.step()),
+            }
+        }
+    }
+
+    #[test]
+    fn an_answer_that_speaks_of_a_newer_write_is_reported() {
+        let answer = |response: Response| {
+            let (mut sim, ticket) = asked();
+            sim.workload.answer(0, sim.now, ticket, &response)
+        };
+        assert!(answer(Err(Error::SequencePassed)).is_err());
+        assert!(answer(Err(Error::OutcomeUnknown)).is_ok());
+    }
+}
