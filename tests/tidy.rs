@@ -73,6 +73,15 @@ fn only_the_network_modules_of_a_node_touch_sockets() {
 }
 
 #[test]
+fn only_the_loop_of_a_node_owns_the_replica() {
+    let naming = code_lines("native/src", |line| words(line).any(|word| word == "Replica"));
+    none(
+        &outside(naming, &["node.rs", "server.rs"]),
+        "send it an input: node makes it, server owns it",
+    );
+}
+
+#[test]
 fn every_golden_script_begins_with_a_sentence() {
     for script in files(&["script"]) {
         let text = read(&script);
@@ -134,14 +143,17 @@ fn a_module_is_named_by_its_path_or_in_a_group() {
 
 /// Whether a line of code names a module at the root of its crate.
 fn names(line: &str, module: &str) -> bool {
-    let grouped = line.contains("crate::{")
-        && line.split(|c: char| !c.is_alphanumeric()).any(|word| word == module);
+    let grouped = line.contains("crate::{") && words(line).any(|word| word == module);
     grouped
         || ["crate", "super::super"].iter().any(|from| {
             line.split(&format!("{from}::{module}"))
                 .skip(1)
                 .any(|rest| !rest.starts_with(is_in_word))
         })
+}
+
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    line.split(|c| !is_in_word(c))
 }
 
 fn is_in_word(c: char) -> bool {
