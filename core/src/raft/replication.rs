@@ -199,7 +199,7 @@ impl Raft {
                 self.log.conflict_hint(hint).index.min(refused.prev())
             }
             // It answers a message of an earlier term. If that was ours, too, its round was one of then,
-            // and must not confirm a read of today (simulator seed 237604).
+            // and must not confirm a read of today.
             AppendResult::StaleTerm => return,
         };
         let Some(progress) = self.heard_from(from, epoch, round) else { return };

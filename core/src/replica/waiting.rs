@@ -57,7 +57,7 @@ pub(super) struct Waiting {
 
 impl Waiting {
     /// Nothing waits. Tickets for what is passed on begin at a random place, so that a late answer to
-    /// the process before this one is not taken for an answer to a new request (simulator seed 646).
+    /// the process before this one is not taken for an answer to a new request.
     pub(super) fn new(next_passed_on: Ticket) -> Self {
         Self { next_passed_on, ..Self::default() }
     }
@@ -129,8 +129,7 @@ impl Waiting {
     }
 
     /// The leader's response to what was passed on, as an answer to the client. If the network doubled a
-    /// write, one copy may have been taken in and the other refused: a refusal then proves nothing
-    /// (simulator seed 188).
+    /// write, one copy may have been taken in and the other refused: a refusal then proves nothing.
     pub(super) fn take_answered(
         &mut self,
         ticket: Ticket,
