@@ -29,7 +29,7 @@ use crate::raft::log::Log;
 use crate::raft::membership::Configuration;
 use crate::raft::message::{Body, Entry, Message, SnapshotMeta};
 use crate::raft::outbox::Outbox;
-use crate::raft::reads::{ConfirmedRead, ReadToken};
+use crate::raft::reads::ConfirmedRead;
 use crate::raft::replication::Leader;
 use crate::raft::snapshot::{ChunkWanted, Incoming};
 use crate::time::Instant;
@@ -459,14 +459,5 @@ impl Raft {
     /// The last entry in its newest snapshot.
     pub fn snapshot_last(&self) -> EntryId {
         self.snapshot.as_ref().map(|meta| meta.last).unwrap_or_default()
-    }
-
-    /// A read under way, by its token, is waiting for its round; for tests and pictures.
-    pub fn waiting_reads(&self) -> impl Iterator<Item = ReadToken> + '_ {
-        let leader = match &self.role {
-            Role::Leader(leader) => Some(leader),
-            Role::Follower(_) | Role::Candidate(_) => None,
-        };
-        leader.into_iter().flat_map(|leader| leader.reads.tokens())
     }
 }

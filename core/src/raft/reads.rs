@@ -96,12 +96,6 @@ impl Reads {
         self.quorum_at
     }
 
-    /// Every read that waits.
-    pub(super) fn tokens(&self) -> impl Iterator<Item = ReadToken> + '_ {
-        let waiting = self.waiting.iter().map(|(_, read)| read.token);
-        waiting.chain(self.new.iter().map(|read| read.token))
-    }
-
     pub(super) fn begin_round(&mut self, now: Instant) {
         self.round = self.round.next();
         self.begun.push_back((self.round, now));
