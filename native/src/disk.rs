@@ -7,7 +7,6 @@ mod spares;
 
 use crate::datadir::DataDir;
 use raft_core::id::{EntryId, WriteSeq};
-use raft_core::kv::store::Store;
 use raft_core::raft::message::SnapshotMeta;
 use raft_core::wal::{self, Op, SEGMENT_BYTES, Snapshot, Wal, Write};
 use spares::{Spares, make_filled};
@@ -118,10 +117,7 @@ impl Writer {
         let has_stored = stored.is_some();
         if let Some(thread) = stored {
             let meta = thread.join().expect("storing a snapshot does not panic")?;
-            // A record holds the description alone, and the store is on disk already.
-            let snapshot = Some(Snapshot { meta, store: Store::default() });
-            let mut ops = self.wal.append(&Write { snapshot, ..Write::default() });
-            ops.retain(|op| !matches!(op, Op::StoreSnapshot { .. }));
+            let ops = self.wal.append_stored(meta);
             self.perform(ops)?;
         }
         let mut last = None;

@@ -15,7 +15,7 @@ pub(crate) const HEADER_BYTES: usize = 32;
 pub(crate) const ALIGN: usize = 8;
 
 /// What a record says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Body {
     pub(crate) hard_state: Option<HardState>,
     pub(crate) snapshot: Option<SnapshotMeta>,

@@ -4,7 +4,7 @@ use crate::id::{ClusterId, EntryId, Incarnation, Index, NodeId};
 use crate::raft::HardState;
 use crate::raft::message::SnapshotMeta;
 use crate::wal::record::{self, Body};
-use crate::wal::{Op, Replayed, Tail, Write, snapshot};
+use crate::wal::{Op, Replayed, Snapshot, Tail, Write, snapshot};
 use std::collections::VecDeque;
 
 /// The usual length of a segment, in bytes: long enough that opening one is rare, short enough that
@@ -116,21 +116,36 @@ impl Wal {
     /// The operations that make `write` durable, once they are carried out and synced.
     pub fn append(&mut self, write: &Write) -> Vec<Op> {
         let mut ops = Vec::new();
-        if let Some(hard_state) = write.hard_state {
-            self.hard_state = hard_state;
+        if let Some(Snapshot { meta, store }) = &write.snapshot {
+            ops.push(Op::StoreSnapshot { last: meta.last, bytes: snapshot::encode(meta, store) });
         }
-        if let Some(snapshot) = &write.snapshot {
-            self.snapshot = Some(snapshot.meta.clone());
-            let bytes = snapshot::encode(&snapshot.meta, &snapshot.store);
-            ops.push(Op::StoreSnapshot { last: snapshot.meta.last, bytes });
+        self.append_record(
+            Body {
+                hard_state: write.hard_state,
+                snapshot: write.snapshot.as_ref().map(|snapshot| snapshot.meta.clone()),
+                replaces_log: write.replaces_log,
+                first: write.first,
+                entries: write.entries.clone(),
+            },
+            &mut ops,
+        );
+        ops
+    }
+
+    /// The operations that make a snapshot of the node's own the newest, after a driver has stored it
+    /// apart from the write it came with, so that the log did not wait for it.
+    pub fn append_stored(&mut self, snapshot: SnapshotMeta) -> Vec<Op> {
+        let mut ops = Vec::new();
+        self.append_record(Body { snapshot: Some(snapshot), ..Body::default() }, &mut ops);
+        ops
+    }
+
+    fn append_record(&mut self, mut body: Body, ops: &mut Vec<Op>) {
+        let has_snapshot = body.snapshot.is_some();
+        self.hard_state = body.hard_state.unwrap_or(self.hard_state);
+        if has_snapshot {
+            self.snapshot.clone_from(&body.snapshot);
         }
-        let mut body = Body {
-            hard_state: write.hard_state,
-            snapshot: write.snapshot.as_ref().map(|snapshot| snapshot.meta.clone()),
-            replaces_log: write.replaces_log,
-            first: write.first,
-            entries: write.entries.clone(),
-        };
         let mut crc = 0;
         let mut bytes = Vec::new();
         if !self.is_first_in_segment() {
@@ -147,18 +162,17 @@ impl Wal {
             }
         }
         let (number, last) = self.segments.back_mut().expect("a segment is open");
-        if !write.entries.is_empty() {
-            *last = (*last).max(Index(write.first.0 + write.entries.len() as u64 - 1));
+        if !body.entries.is_empty() {
+            *last = (*last).max(Index(body.first.0 + body.entries.len() as u64 - 1));
         }
         let (number, offset) = (*number, self.offset);
         self.offset += bytes.len() as u64;
         self.position += bytes.len() as u64;
         self.link = crc;
         ops.push(Op::Write { number, offset, bytes });
-        if write.snapshot.is_some() {
+        if has_snapshot {
             ops.push(self.retire());
         }
-        ops
     }
 
     /// Every operation so far is durable: records to come will say so.

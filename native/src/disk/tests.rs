@@ -3,6 +3,7 @@ use super::*;
 use crate::datadir;
 use crate::identity::Identity;
 use raft_core::id::{ClusterId, Incarnation, Index, NodeId, Term};
+use raft_core::kv::store::Store;
 use raft_core::raft::message::{Entry, Payload};
 use raft_core::time::ClusterTime;
 use std::time::Instant;
