@@ -16,7 +16,7 @@ Examples:
     raft-kv --id 3 --cluster localhost:8001,localhost:8002,localhost:8003
   Then:
     raft-cli set name Alice
-    http://localhost:8001/ shows the cluster in a browser
+    http://localhost:8001/ is a page to watch Raft on: the same code, simulated
 
 Exit codes:
   0  stopped by SIGINT or SIGTERM
