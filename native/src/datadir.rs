@@ -213,6 +213,8 @@ fn reopen(dir: DataDir, listing: Listing, wanted: &Identity) -> Result<Opened, R
     };
     check_writable(path).map_err(|error| unusable("write to", path, &error))?;
 
+    sync_what_was_read(&dir, &listing, snapshot.as_ref())
+        .map_err(|error| unusable("sync", path, &error))?;
     let repair = repair(&dir, &listing, &replayed, snapshot.as_ref())
         .map_err(|error| unusable("write to", path, &error))?;
     let entries = std::mem::take(&mut replayed.entries);
@@ -262,6 +264,20 @@ fn check_writable(path: &Path) -> io::Result<()> {
     let probe = path.join("probe.tmp");
     File::create(&probe)?;
     fs::remove_file(&probe)
+}
+
+/// A process that was killed may have left what it wrote in the system's cache only. The node will vouch
+/// for all that was read, and older snapshots go, so it must be on the disk first.
+fn sync_what_was_read(
+    dir: &DataDir,
+    listing: &Listing,
+    snapshot: Option<&Snapshot>,
+) -> io::Result<()> {
+    let snapshot = snapshot.map(|snapshot| dir.snapshot(snapshot.meta.last));
+    for file in listing.segments.iter().map(|(_, file)| file).chain(&snapshot) {
+        File::open(file)?.sync_all()?;
+    }
+    dir.sync()
 }
 
 /// Clears what crashes left: files that never got their name, snapshots that no record names, and bytes
