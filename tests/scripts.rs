@@ -18,7 +18,7 @@
 //!
 //! ```text
 //! cluster nodes=3 leader=1   a new cluster; with leader=, elected already. Limits by name: sessions_max=2,
-//!                            request_timeout=500ms
+//!                            request_timeout=500ms, lease=10. `strangers` if no life is known at first
 //! node 1 log=1,1,4 term=5    a node that starts with this log (the terms of its entries), term, vote=2
 //!
 //! timeout 1                  its election timeout passes      heartbeat 1   its heartbeat is due
@@ -35,14 +35,25 @@
 //! sync 1 n=1                 the disk has finished all its writes, or the oldest n
 //! sync 1 unreported          the same, but the node has not heard of it
 //! crash 1   restart 1        loses memory and unsynced writes; starts on what is left
+//! disk 1 full   disk 1 free  it has no room for entries; it has again
+//! wipe 1   damage 1          a node that is down loses all: it starts anew as if at the founding; as one
+//!                            that noticed, and waits
+//! copy 1   back 1            its disk is copied; the copy is put back
+//! join 4                     a new node starts and waits to be added
 //!
 //! set 1 x 5 if=absent session=7#1 opened=0 copies=true
 //!                            asks node 1; the rest is optional: if=value:5, if=revision:3; client#sequence
 //! delete 1 x   get 1 x   get 1 x local   list 1 prefix limit=2 after=x
 //!
-//! status   logs   log 1   store 1
+//! add 1 4 stay   promote 1 4   remove 1 3   replace 1 3 4   (dry)
+//!                            asks node 1 to change the members; or only what would be. What is added is
+//!                            at=n4:8000 and in its first life, life=4, if nothing else is said
+//! transfer 1 2               asks node 1 to hand leadership over
+//!
+//! status   logs   log 1   store 1   members 1   lives 1
 //!                            roles; logs as in Figure 7, `|` the commit index, `( )` not on disk, `[5]`
-//!                            compacted up to 5; entries; keys. Of the named nodes, or of all
+//!                            compacted up to 5; entries; keys; who belongs to the cluster; which lives of
+//!                            them are admitted, `3:103` the one after the first. Of these nodes, or of all
 //!
 //! a; b                       one after the other
 //! a & b                      both reach the node before it acts        quietly a; b  without the trace

@@ -14,7 +14,8 @@ pub struct Config {
     pub cluster: ClusterId,
     /// The life of its data directory.
     pub incarnation: Incarnation,
-    /// The founding members, the same on every node. In force until the log holds a configuration.
+    /// The founding members, the same on every node. In force until the log holds a configuration. None
+    /// for a node that was not there at the founding, or has lost its data: it waits to be admitted.
     pub members: Vec<Member>,
     /// Seeds this node's generator: election timeouts, and the names of sessions it opens itself. It must
     /// be another one for every node and at every start.
@@ -41,6 +42,11 @@ pub struct Timing {
     pub request_timeout: Duration,
     /// How long a write that asks for the number of copies is held back for slower nodes.
     pub copies_wait: Duration,
+    /// Leaders answer reads without asking, for as long as their lease lasts (thesis §6.4.1). Safe only
+    /// while no clock of any node runs faster or slower than true time by more than this many percent,
+    /// below 100, and while all nodes have the same number here and the same shortest election timeout.
+    /// `None`: every read is confirmed by a quorum, and no clock is trusted.
+    pub lease_drift_percent: Option<u32>,
 }
 
 impl Default for Timing {
@@ -51,6 +57,7 @@ impl Default for Timing {
             election_timeout_max: Duration::from_millis(600),
             request_timeout: Duration::from_secs(5),
             copies_wait: Duration::from_millis(250),
+            lease_drift_percent: None,
         }
     }
 }
@@ -68,6 +75,13 @@ pub struct Limits {
     pub list_bytes_max: usize,
     /// Most sessions remembered; beyond it the one that has been idle longest is forgotten.
     pub sessions_max: usize,
+    /// Most members of the cluster, learners included: a leader sends its log to each.
+    pub members_max: usize,
+    /// Longest address of a member in bytes: a host name and a port.
+    pub address_bytes_max: usize,
+    /// A learner that lacks at most so many entries has caught up: it gets them within an election timeout
+    /// (thesis §4.2.1).
+    pub promotion_lag_max: u64,
     /// Most requests waiting in a node for their answer.
     pub requests_max: usize,
     /// Most bytes of entries that a leader accepts ahead of what is committed.
@@ -104,6 +118,9 @@ impl Default for Limits {
             list_keys_max: 1_000,
             list_bytes_max: 1 << 20,
             sessions_max: 100_000,
+            members_max: 16,
+            address_bytes_max: 300,
+            promotion_lag_max: 4_096,
             requests_max: 16_384,
             uncommitted_bytes_max: 64 << 20,
             append_bytes_max: 1 << 20,

@@ -1,6 +1,7 @@
 //! The one list of errors, the same in Rust, on the wire, over HTTP and in exit codes.
 
 use crate::id::{ClusterId, Index, NodeId};
+use crate::raft::membership::Refusal;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -66,6 +67,22 @@ pub enum Error {
         /// The version that was asked for.
         want: u8,
     },
+    /// The members cannot be changed so, or leadership not be handed over, now: nothing was done.
+    Refused {
+        /// Why, and what to do.
+        why: Refusal,
+    },
+    /// Another process with the node's id is connected and alive, on another data directory or on a copy
+    /// of the same.
+    NodeTaken {
+        /// The node.
+        node: NodeId,
+    },
+    /// A later start of the node's data directory was seen: this one is an older copy.
+    OlderCopy {
+        /// The node.
+        node: NodeId,
+    },
 }
 
 impl Error {
@@ -82,6 +99,9 @@ impl Error {
             Self::TooLarge { .. } => "too_large",
             Self::Overloaded { .. } => "overloaded",
             Self::DiskFull => "disk_full",
+            Self::Refused { .. } => "refused",
+            Self::NodeTaken { .. } => "node_taken",
+            Self::OlderCopy { .. } => "older_copy",
             Self::Denied { .. } => "denied",
             Self::Invalid { .. } => "invalid",
             Self::ClusterMismatch { .. } => "cluster_mismatch",
@@ -145,6 +165,15 @@ impl fmt::Display for Error {
                 write!(f, "overloaded, nothing was done; try again in {retry_after_ms} ms")
             }
             Self::DiskFull => write!(f, "disk full, nothing was done; free some space on the node"),
+            Self::Refused { why } => write!(f, "refused, {why}"),
+            Self::NodeTaken { node } => {
+                write!(f, "another node {node} is connected and alive; stop one of the two")
+            }
+            Self::OlderCopy { node } => write!(
+                f,
+                "the data directory of node {node} is an older copy of one that ran since; let the node \
+                 begin a new life"
+            ),
             Self::Denied { reason } => write!(f, "denied: {reason}"),
             Self::Invalid { reason } => write!(f, "invalid request: {reason}"),
             Self::ClusterMismatch { have, want } => write!(

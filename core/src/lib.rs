@@ -34,6 +34,7 @@ pub mod kv;
 pub mod raft;
 pub mod replica;
 pub mod request;
+pub mod seeded;
 pub mod text;
 pub mod time;
 pub mod wal;

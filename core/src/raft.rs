@@ -5,12 +5,16 @@
 //! once the term it speaks in, and the vote cast in it, are durable** ([`outbox`]), and an
 //! acknowledgement covers only what is durable ([`log`]).
 //!
-//! Where to look: who may lead is in [`election`], how entries travel and commit in [`replication`],
-//! reads in [`reads`], the short cut for those far behind in [`snapshot`].
+//! Where to look: who may lead is in [`election`] and [`transfer`], how entries travel and commit in
+//! [`replication`], reads in [`reads`], the short cut for those far behind in [`snapshot`], who belongs
+//! to the cluster in [`membership`], [`change`] and [`lives`].
 
+pub mod change;
+pub mod disk;
 pub mod election;
 pub mod event;
 mod invariants;
+pub mod lives;
 pub mod log;
 pub mod membership;
 pub mod message;
@@ -20,24 +24,33 @@ pub mod quorum;
 pub mod reads;
 pub mod replication;
 pub mod snapshot;
+pub mod transfer;
 
 use crate::config::Config;
-use crate::id::{EntryId, Index, NodeId, Term, WriteSeq};
+use crate::id::{EntryId, Incarnation, Index, NodeId, Term};
+use crate::raft::disk::{Disk, WriteOut};
+use crate::raft::election::Ballot;
 use crate::raft::event::{Event, RoleName, WhyFollower};
 use crate::raft::invariants::Facts;
+use crate::raft::lives::Lives;
 use crate::raft::log::Log;
 use crate::raft::membership::Configuration;
-use crate::raft::message::{Body, Entry, Message, SnapshotMeta};
+use crate::raft::message::{Body, Entry, Message, SnapshotMeta, VoteRefusal};
 use crate::raft::outbox::Outbox;
 use crate::raft::reads::ConfirmedRead;
 use crate::raft::replication::Leader;
 use crate::raft::snapshot::{ChunkWanted, Incoming};
+use crate::seeded::{Bug, makes};
 use crate::time::Instant;
 use rand_core::{Rng as _, SeedableRng as _};
 use rand_pcg::Pcg32;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+/// How far a message may be ahead of this server in terms and entries: more than any cluster gets through
+/// in a lifetime. Beyond it a sender is out of its mind, and one such message must not use up all terms.
+const LEAP_MAX: u64 = 1 << 40;
 
 /// The state of Figure 2 that every server must remember besides its log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,7 +76,12 @@ pub struct Raft {
     snapshot: Option<SnapshotMeta>,
     role: Role,
     outbox: Outbox,
-    disk: DiskProgress,
+    disk: Disk,
+    lives: Lives,
+    /// When a leader was last heard from, in whatever term; at first, when the server started.
+    leader_heard_at: Instant,
+    /// The number of the next ReadIndex.
+    next_read_index: u64,
     /// The leader's snapshot as far as it has arrived.
     incoming: Option<Incoming>,
     /// The leader's snapshot, complete.
@@ -96,6 +114,8 @@ pub struct Follower {
     acknowledgement: replication::Acknowledgement,
     /// Set while the follower is behind what was committed when it learned of its leader.
     catching_up_to: Option<Index>,
+    /// Reads that wait for the leader's word.
+    reads: reads::Asking,
 }
 
 /// A candidate's state.
@@ -105,6 +125,8 @@ pub struct Candidate {
     pub campaign: Term,
     /// Whether it only asks.
     pub pre_vote: bool,
+    /// Whether the leader told it to stand (thesis §3.10).
+    pub transfer: bool,
     /// The answers: `true` is a vote.
     pub votes: BTreeMap<NodeId, bool>,
     /// When to try again.
@@ -127,38 +149,6 @@ pub struct Output {
     pub events: Vec<Event>,
 }
 
-/// What changed since the last write.
-#[derive(Clone, Debug)]
-pub struct WriteOut {
-    /// The write's number.
-    pub seq: WriteSeq,
-    /// Term and vote, if they changed.
-    pub hard_state: Option<HardState>,
-    /// Whether the newest snapshot is new to the disk.
-    pub snapshot: bool,
-    /// Whether a leader's snapshot has taken the place of the log.
-    pub replaces_log: bool,
-    /// The index of the first of `entries`.
-    pub first: Index,
-    /// The log from `first` on.
-    pub entries: Vec<Entry>,
-}
-
-/// What this node's disk has been given, and what it has finished.
-#[derive(Clone, Debug, Default)]
-struct DiskProgress {
-    /// The newest write given.
-    given: WriteSeq,
-    /// Writes that are not finished, oldest first, with the moment they were given.
-    under_way: VecDeque<(WriteSeq, Instant)>,
-    /// Term or vote changed since the newest write.
-    hard_state_changed: bool,
-    /// The snapshot changed since the newest write.
-    snapshot_changed: bool,
-    /// A leader's snapshot took the place of the log since the newest write.
-    log_replaced: bool,
-}
-
 impl Raft {
     /// The server as its disk remembers it: a follower that waits for a leader (§5.2).
     pub fn restore(
@@ -176,67 +166,107 @@ impl Raft {
         let mut raft = Self {
             rng: Pcg32::seed_from_u64(config.seed ^ config.id.0.rotate_left(32)),
             now,
-            hard_state,
+            hard_state: match makes(Bug::ForgetsVote) {
+                true => HardState { vote: None, ..hard_state },
+                false => hard_state,
+            },
             commit: base.index,
             configurations: vec![(base.index, founding)],
             log: Log::restore(base, entries),
             snapshot,
             role: Role::Follower(Follower::waiting(now, now)),
             outbox: Outbox::default(),
-            disk: DiskProgress::default(),
+            disk: Disk::default(),
+            lives: Lives::default(),
+            leader_heard_at: now,
+            next_read_index: 0,
             incoming: None,
             received: None,
             output: Output::default(),
             config,
         };
         raft.adopt_configurations(base.index.next());
+        raft.output.events.clear();
+        raft.look_whether_admitted();
+        // Random, so that an answer to the process before this one answers no question of ours.
+        raft.next_read_index = raft.rng.next_u64() >> 1;
         let election_due = raft.random_election_due();
         raft.role = Role::Follower(Follower::waiting(now, election_due));
         raft
     }
 
-    /// Takes in a message from another server (Figure 2, "Rules for Servers").
-    pub fn step(&mut self, now: Instant, from: NodeId, message: Message) {
+    /// Takes in a message from another server (Figure 2, "Rules for Servers"), which speaks as `life`.
+    pub fn step(&mut self, now: Instant, from: NodeId, life: Incarnation, message: Message) {
         let before = self.begin(now);
         let term = message.term;
-        if from == self.id() {
-            // Nobody else speaks in our name: a misdelivered message.
-        } else if let Body::RequestVote { campaign, pre_vote, last } = message.body {
+        if from == self.id() || self.is_absurd(&message) {
+            // Nobody else speaks in our name: a misdelivered message, or another life of ours.
+            return;
+        }
+        let is_stranger = self.meet(from, life);
+        if let Body::RequestVote { campaign, pre_vote, transfer, last } = message.body {
             // A candidate may be turned away without regard to its term (thesis §4.2.3).
-            self.on_request_vote(from, campaign, pre_vote, last);
+            self.on_request_vote(from, is_stranger, Ballot { campaign, pre_vote, transfer, last });
         } else {
-            if term > self.term() {
+            let is_refused_pre_vote = matches!(
+                message.body,
+                Body::RequestVoteReply { pre_vote: true, refused: Some(_), .. }
+            );
+            let unteachable = is_refused_pre_vote && makes(Bug::PreVoteTeachesNothing);
+            if term > self.term() && !unteachable {
                 // §5.1: whoever hears of a later term follows in it.
                 self.become_follower(term, None, WhyFollower::LaterTerm { from });
             }
-            if term == self.term() {
-                self.on_current(from, message.body);
-            } else {
-                self.on_stale(from, message.body);
+            match message.body {
+                Body::RequestVoteReply {
+                    refused: Some(VoteRefusal::NotAdmitted { configuration }),
+                    ..
+                } if !is_stranger => self.turn_away(from, configuration),
+                // What a forgetful life says of its log and its vote counts for nothing.
+                Body::RequestVoteReply { .. }
+                | Body::AppendEntriesReply { .. }
+                | Body::InstallSnapshotReply { .. }
+                    if is_stranger => {}
+                body if term == self.term() => self.on_current(from, life, body),
+                body => self.on_stale(from, body),
             }
         }
         before.check(self);
     }
 
+    fn is_absurd(&self, message: &Message) -> bool {
+        let (term, last) = (self.term().0, self.log.last().index.0);
+        let (of_term, of_index) = match &message.body {
+            Body::RequestVote { campaign, .. } => (campaign.0, 0),
+            Body::InstallSnapshot { meta, .. } => (meta.last.term.0, meta.last.index.0),
+            _ => (0, 0),
+        };
+        let leaps = |to: u64, from: u64| to.saturating_sub(from) > LEAP_MAX;
+        leaps(message.term.0, term) || leaps(of_term, term) || leaps(of_index, last)
+    }
+
     /// A message of this server's own term.
-    fn on_current(&mut self, from: NodeId, body: Body) {
+    fn on_current(&mut self, from: NodeId, life: Incarnation, body: Body) {
         match body {
             Body::RequestVote { .. } => unreachable!("handled before the term is looked at"),
             Body::RequestVoteReply { campaign, pre_vote, refused } => {
-                self.on_vote_reply(from, campaign, pre_vote, refused.is_none());
+                self.on_vote_reply(from, campaign, pre_vote, refused);
             }
             Body::AppendEntries { epoch, round, prev, commit, entries } => {
                 self.on_append_entries(from, epoch, round, prev, commit, entries);
             }
             Body::AppendEntriesReply { epoch, round, result } => {
-                self.on_append_reply(from, epoch, round, result);
+                self.on_append_reply(from, life, epoch, round, result);
             }
             Body::InstallSnapshot { epoch, round, meta, offset, data, done } => {
                 self.on_install_snapshot(from, epoch, round, meta, offset, &data, done);
             }
             Body::InstallSnapshotReply { epoch, round, last, next_offset } => {
-                self.on_snapshot_reply(from, epoch, round, last, next_offset);
+                self.on_snapshot_reply(from, life, epoch, round, last, next_offset);
             }
+            Body::TimeoutNow => self.on_timeout_now(from),
+            Body::ReadIndex { number } => self.on_read_index(from, number),
+            Body::ReadIndexReply { number, index } => self.on_read_index_reply(number, index),
         }
     }
 
@@ -250,26 +280,16 @@ impl Raft {
             }
             // Someone who would vote for us is allowed to be in an earlier term.
             Body::RequestVoteReply { campaign, pre_vote: true, refused: None } => {
-                self.on_vote_reply(from, campaign, true, true);
+                self.on_vote_reply(from, campaign, true, None);
             }
             Body::RequestVote { .. }
             | Body::RequestVoteReply { .. }
             | Body::AppendEntriesReply { .. }
-            | Body::InstallSnapshotReply { .. } => {}
+            | Body::InstallSnapshotReply { .. }
+            | Body::TimeoutNow
+            | Body::ReadIndex { .. }
+            | Body::ReadIndexReply { .. } => {}
         }
-    }
-
-    /// Every write up to `seq` is durable: what waited for it can happen.
-    pub fn persisted(&mut self, now: Instant, seq: WriteSeq) {
-        let before = self.begin(now);
-        let seq = seq.min(self.disk.given);
-        while self.disk.under_way.pop_front_if(|(write, _)| *write <= seq).is_some() {}
-        self.log.persisted(seq);
-        self.outbox.persisted(seq);
-        self.tally_votes();
-        // A leader's own disk is one more follower (thesis §10.2.1).
-        self.advance_commit();
-        before.check(self);
     }
 
     /// Time has passed.
@@ -300,6 +320,7 @@ impl Raft {
     pub fn output(&mut self) -> Output {
         self.send_entries();
         self.send_acknowledgement();
+        self.send_read_index();
         self.output.write = self.next_write();
         self.output.send = self.outbox.take();
         std::mem::take(&mut self.output)
@@ -308,25 +329,6 @@ impl Raft {
     /// Takes the messages that may go, after [`Raft::output`] and [`Raft::send_chunk`].
     pub fn take_messages(&mut self) -> Vec<(NodeId, Message)> {
         self.outbox.take()
-    }
-
-    fn next_write(&mut self) -> Option<WriteOut> {
-        let disk = &mut self.disk;
-        let changed = disk.hard_state_changed || disk.snapshot_changed || self.log.has_unwritten();
-        if !changed || disk.under_way.len() >= self.config.limits.writes_max {
-            return None;
-        }
-        disk.given = disk.given.next();
-        disk.under_way.push_back((disk.given, self.now));
-        let (first, entries) = self.log.hand_out(disk.given);
-        Some(WriteOut {
-            seq: disk.given,
-            hard_state: std::mem::take(&mut disk.hard_state_changed).then_some(self.hard_state),
-            snapshot: std::mem::take(&mut disk.snapshot_changed),
-            replaces_log: std::mem::take(&mut disk.log_replaced),
-            first,
-            entries,
-        })
     }
 
     /// §5.1: enters a term, or gives a role up within it.
@@ -363,19 +365,14 @@ impl Raft {
         Facts::of(self)
     }
 
-    /// Whether the disk has finished nothing for an election timeout: such a node must not lead.
-    fn disk_is_stalled(&self) -> bool {
-        let oldest = self.disk.under_way.front();
-        oldest
-            .is_some_and(|(_, given)| self.now - *given >= self.config.timing.election_timeout_max)
-    }
-
     fn random_election_due(&mut self) -> Instant {
         let timing = &self.config.timing;
+        // One that could take no writes stands later than others.
+        let last = if self.disk.is_full { timing.election_timeout_max } else { Duration::ZERO };
         let spread = timing.election_timeout_max.saturating_sub(timing.election_timeout_min);
         let spread_us = u64::try_from(spread.as_micros()).unwrap_or(u64::MAX).max(1);
         let extra = Duration::from_micros(self.rng.next_u64() % spread_us);
-        self.now + self.config.timing.election_timeout_min + extra
+        self.now + self.config.timing.election_timeout_min + last + extra
     }
 }
 
@@ -387,6 +384,7 @@ impl Follower {
             heard_at: now,
             acknowledgement: replication::Acknowledgement::default(),
             catching_up_to: None,
+            reads: reads::Asking::default(),
         }
     }
 }

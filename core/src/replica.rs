@@ -4,19 +4,21 @@
 //! request that waits when leadership ends is answered at once: a read can be asked again, and a write
 //! of a session too, since it takes effect once however often it is sent.
 
+mod requests;
 mod waiting;
 
 use crate::config::Config;
-use crate::error::Error;
-use crate::id::{ClientId, EntryId, Index, NodeId, Sequence, Ticket, WriteSeq};
-use crate::kv::command::{Command, Session};
+use crate::id::{EntryId, Incarnation, Index, NodeId, Ticket, WriteSeq};
+use crate::kv::command::Command;
 use crate::kv::store::Store;
+use crate::raft::disk::WriteOut;
 use crate::raft::event::Event;
 use crate::raft::message::{Message, Payload};
 use crate::raft::snapshot::ChunkWanted;
-use crate::raft::{Output, Raft, Role, WriteOut};
-use crate::replica::waiting::{Counting, Origin, PassedOn, Waiting};
-use crate::request::{Consistency, Copies, FollowerStatus, Reply, Request, Response, Status};
+use crate::raft::{Output, Raft, Role};
+use crate::replica::waiting::{Counting, Origin, Waiting};
+use crate::request::{FollowerStatus, Reply, Request, Response, Status};
+use crate::seeded::{Bug, makes};
 use crate::time::Instant;
 use crate::wal::{Durable, Snapshot, Write, snapshot};
 use bytes::Bytes;
@@ -40,6 +42,10 @@ pub enum Input {
     Persisted(WriteSeq),
     /// The deadline has come. Early or needless wakes do no harm.
     Wake,
+    /// The disk has no room for more commands, or has room again. What was handed out before must fit
+    /// still, and small writes without commands (a term, a vote, a configuration) always: a driver keeps
+    /// room for them.
+    DiskFull(bool),
 }
 
 /// A message between replicas.
@@ -47,6 +53,8 @@ pub enum Input {
 pub struct Envelope {
     /// Who sends it.
     pub from: NodeId,
+    /// The life of the sender's data directory.
+    pub incarnation: Incarnation,
     /// Who receives it.
     pub to: NodeId,
     /// What it says.
@@ -136,13 +144,15 @@ impl Replica {
             Input::Client { ticket, request } => self.on_request(Origin::Client(ticket), request),
             Input::Persisted(seq) => self.raft.persisted(now, seq),
             Input::Wake => self.raft.wake(now),
+            Input::DiskFull(is_full) => self.raft.disk_full(now, is_full),
         }
     }
 
     /// Everything to be done since the last call.
     pub fn effects(&mut self) -> Effects {
-        self.give_up_lost_requests();
         self.apply();
+        self.raft.go_if_removed();
+        self.give_up_lost_requests();
         self.take_snapshot();
         let output = self.raft.output();
         let chunks = self.carry_out(output);
@@ -163,13 +173,13 @@ impl Replica {
     }
 
     fn on_envelope(&mut self, envelope: Envelope) {
-        let Envelope { from, to, body } = envelope;
+        let Envelope { from, incarnation, to, body } = envelope;
         if to != self.config.id {
             return;
         }
         match body {
             PeerBody::Raft(message) => {
-                self.raft.step(self.now, from, message);
+                self.raft.step(self.now, from, incarnation, message);
                 self.install_received();
             }
             PeerBody::Forward { ticket, request } => {
@@ -178,95 +188,6 @@ impl Replica {
             PeerBody::Forwarded { ticket, response } => {
                 self.effects.reply.extend(self.waiting.take_answered(ticket, response));
             }
-        }
-    }
-
-    fn on_request(&mut self, origin: Origin, request: Request) {
-        if let Err(error) = request.check(&self.config.limits) {
-            return self.answer(origin, Err(error));
-        }
-        match &request {
-            Request::Status => self.answer(origin, Ok(Reply::Status(Box::new(self.status())))),
-            Request::Read { read, consistency: Consistency::Local } => {
-                let found = self.store.read(read, &self.config.limits);
-                self.answer(origin, found.map(Reply::from));
-            }
-            Request::Read { .. } | Request::Write { .. } => {
-                if self.waiting.len() >= self.config.limits.requests_max {
-                    return self.answer(origin, Err(Error::Overloaded { retry_after_ms: 50 }));
-                }
-                match (self.raft.leader(), origin) {
-                    (Some(leader), _) if leader == self.config.id => self.lead(origin, request),
-                    (Some(leader), Origin::Client(ticket)) => self.pass_on(leader, ticket, request),
-                    // What was passed on once is not passed on again: the first node looks anew.
-                    (hint, _) => self.answer(origin, Err(Error::NotLeader { hint })),
-                }
-            }
-        }
-    }
-
-    /// The leader's part of a request.
-    fn lead(&mut self, origin: Origin, request: Request) {
-        match request {
-            Request::Write { session, write, count_copies } => {
-                let command = postcard::to_allocvec(&Command { session, write });
-                let payload = Payload::Command(command.expect("commands always encode").into());
-                match self.raft.propose(self.now, payload) {
-                    Ok(id) => self.waiting.write(id, origin, count_copies),
-                    Err(error) => self.answer(origin, Err(error)),
-                }
-            }
-            Request::Read { read, .. } => {
-                let token = self.waiting.read(origin, read);
-                self.raft.read(self.now, token).expect("only leaders get here");
-            }
-            Request::Status => {}
-        }
-    }
-
-    fn pass_on(&mut self, leader: NodeId, ticket: Ticket, mut request: Request) {
-        let mut lent = None;
-        if let Request::Write { session: session @ None, .. } = &mut request {
-            // The network may double what is passed on, so it goes in a session of this node's own.
-            let new = Session {
-                client: ClientId(self.rng.next_u64()),
-                opened: self.raft.commit_index(),
-                sequence: Sequence(1),
-            };
-            lent = Some(self.waiting.lend_session().unwrap_or(new));
-            *session = lent;
-        }
-        let passed_on = PassedOn {
-            ticket,
-            leader: (leader, self.raft.term()),
-            is_write: matches!(request, Request::Write { .. }),
-            lent,
-            due: self.now + self.config.timing.request_timeout,
-        };
-        let ticket = self.waiting.pass_on(passed_on);
-        self.send(leader, PeerBody::Forward { ticket, request });
-    }
-
-    /// Requests that can no longer be answered well are answered as they stand.
-    fn give_up_lost_requests(&mut self) {
-        let hint = self.raft.leader();
-        let leads = hint == Some(self.config.id);
-        let in_power = hint.map(|leader| (leader, self.raft.term()));
-        if !leads {
-            for origin in self.waiting.take_writes() {
-                self.answer(origin, Err(Error::OutcomeUnknown));
-            }
-            for origin in self.waiting.take_reads() {
-                self.answer(origin, Err(Error::NotLeader { hint }));
-            }
-            for Counting { origin, written, .. } in self.waiting.take_counting() {
-                // Committed and applied, only nobody counts any more.
-                self.answer(origin, Ok(Reply::written(written, None)));
-            }
-        }
-        for PassedOn { ticket, is_write, .. } in self.waiting.take_lost(in_power, self.now) {
-            let error = if is_write { Error::OutcomeUnknown } else { Error::NotLeader { hint } };
-            self.effects.reply.push((ticket, Err(error)));
         }
     }
 
@@ -296,7 +217,16 @@ impl Replica {
             let entry = self.raft.log().entry(index).expect("entries stay until they are applied");
             self.applied = EntryId { term: entry.term, index };
             self.applied_bytes += entry.size();
-            let Payload::Command(bytes) = &entry.payload else { continue };
+            let bytes = match &entry.payload {
+                Payload::Command(bytes) => bytes,
+                Payload::Configuration(_) => {
+                    if let Some((origin, outlook)) = self.waiting.take_change(self.applied) {
+                        self.answer(origin, Ok(Reply::changed(outlook, Some(index))));
+                    }
+                    continue;
+                }
+                Payload::Noop => continue,
+            };
             let command: Command = postcard::from_bytes(bytes)
                 .expect("a committed command is readable, or this version must not go on");
             let result = self.store.apply(index, &command, &self.config.limits);
@@ -314,41 +244,6 @@ impl Replica {
         }
     }
 
-    fn answer_reads(&mut self) {
-        for (origin, read) in self.waiting.take_confirmed(self.applied.index) {
-            let found = self.store.read(&read, &self.config.limits);
-            self.answer(origin, found.map(Reply::from));
-        }
-    }
-
-    /// Writes whose copies are counted are answered when all nodes that are up have them, or in time.
-    fn answer_counted(&mut self) {
-        for counting in self.waiting.take_counting() {
-            let Role::Leader(leader) = self.raft.role() else { return };
-            let silence_max = self.config.timing.heartbeat_interval * 3;
-            let (mut have, mut of, mut missing) = (0, 0, false);
-            for voter in self.raft.configuration().all_voters() {
-                let progress = leader.followers.get(&voter);
-                let on_disk = match progress {
-                    Some(progress) => progress.match_index,
-                    None => self.raft.log().durable(),
-                };
-                // One that was not heard from yet counts as up for as long as one that just fell silent.
-                let heard_at = progress.map(|progress| progress.heard_at.unwrap_or(leader.since()));
-                let is_up = heard_at.is_none_or(|at| self.now - at <= silence_max);
-                of += 1;
-                have += u32::from(on_disk >= counting.index);
-                missing |= on_disk < counting.index && is_up;
-            }
-            if missing && self.now < counting.due {
-                self.waiting.count(counting);
-                continue;
-            }
-            let reply = Reply::written(counting.written, Some(Copies { have, of }));
-            self.answer(counting.origin, Ok(reply));
-        }
-    }
-
     /// Keeps the state as a snapshot when the log has grown enough (§7). Costs no copy.
     fn take_snapshot(&mut self) {
         let limits = &self.config.limits;
@@ -358,7 +253,8 @@ impl Replica {
         // A transfer under way is left to end, unless the log grows far beyond its bound meanwhile.
         let far = entries >= limits.snapshot_log_entries.saturating_mul(4)
             || self.applied_bytes >= limits.snapshot_log_bytes.saturating_mul(4);
-        if !grown || (self.raft.is_sending_snapshot() && !far) {
+        let is_sending = self.raft.is_sending_snapshot() && !far;
+        if !grown || is_sending || self.raft.disk_is_full() {
             return;
         }
         if let Some(meta) = self.raft.compact(self.now, self.applied.index) {
@@ -393,24 +289,18 @@ impl Replica {
                 self.raft.install(self.now, meta);
                 self.applied = snapshot.meta.last;
                 self.applied_bytes = 0;
-                self.store = snapshot.store.clone();
+                if !makes(Bug::KeepsOldState) {
+                    self.store = snapshot.store.clone();
+                }
                 self.snapshot = Some(snapshot);
             }
             Ok(_) | Err(_) => self.raft.reject(&meta),
         }
     }
 
-    fn answer(&mut self, origin: Origin, response: Response) {
-        match origin {
-            Origin::Client(ticket) => self.effects.reply.push((ticket, response)),
-            Origin::Peer { node, ticket } => {
-                self.send(node, PeerBody::Forwarded { ticket, response });
-            }
-        }
-    }
-
     fn send(&mut self, to: NodeId, body: PeerBody) {
-        self.effects.send.push(Envelope { from: self.config.id, to, body });
+        let Config { id: from, incarnation, .. } = self.config;
+        self.effects.send.push(Envelope { from, incarnation, to, body });
     }
 }
 

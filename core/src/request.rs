@@ -4,8 +4,9 @@ use crate::config::Limits;
 use crate::error::Error;
 use crate::id::{Index, NodeId, Term};
 use crate::kv::command::{Condition, Found, Item, Read, Session, Write, Written};
+use crate::raft::change::Outlook;
 use crate::raft::event::RoleName;
-use crate::raft::membership::Configuration;
+use crate::raft::membership::{Change, Configuration};
 use crate::text;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,21 @@ pub enum Request {
     },
     /// Asks the node that receives it how it is.
     Status,
+    /// Changes who belongs to the cluster (§6). Only the leader answers, when the change is committed;
+    /// promotion follows by itself once a learner with that goal has caught up.
+    Change {
+        /// What to change.
+        change: Change,
+        /// Only say what would be.
+        #[serde(default)]
+        dry_run: bool,
+    },
+    /// Hands leadership over (thesis §3.10). Only the leader answers, when another leads.
+    Transfer {
+        /// To this voter; to the one whose log is longest if left out.
+        #[serde(default)]
+        to: Option<NodeId>,
+    },
 }
 
 /// How fresh a read must be.
@@ -77,6 +93,26 @@ pub enum Reply {
     },
     /// How the node is.
     Status(Box<Status>),
+    /// The members were changed, or would be.
+    Changed(Box<Changed>),
+    /// Another leads.
+    Transferred {
+        /// The new leader.
+        leader: NodeId,
+    },
+}
+
+/// A change of the members, done or only looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// The configuration before it.
+    pub before: Configuration,
+    /// The configuration after it: of a change that goes through a joint one, the one behind that.
+    pub after: Configuration,
+    /// Members that the leader hears from, itself among them.
+    pub up: Vec<NodeId>,
+    /// The entry, if it was done.
+    pub index: Option<Index>,
 }
 
 /// How many nodes have a write on disk.
@@ -153,7 +189,11 @@ impl Request {
                 within(limits.key_bytes_max, prefix.len())?;
                 within(limits.key_bytes_max, after.as_ref().map_or(0, Bytes::len))
             }
-            Self::Status => Ok(()),
+            Self::Change {
+                change: Change::Add { member, .. } | Change::Replace { by: member, .. },
+                ..
+            } => within(limits.address_bytes_max, member.address.len()),
+            Self::Change { .. } | Self::Transfer { .. } | Self::Status => Ok(()),
         }
     }
 }
@@ -171,5 +211,12 @@ impl Reply {
     /// The reply to a write, with the number of its copies if that was asked.
     pub fn written(written: Written, copies: Option<Copies>) -> Self {
         Self::Written { revision: written.revision, existed: written.existed, copies }
+    }
+
+    /// The reply to a change of the members, with its entry if it was made.
+    pub fn changed(outlook: Outlook, index: Option<Index>) -> Self {
+        let Outlook { before, next, up } = outlook;
+        let after = if next.is_joint() { next.after_joint() } else { next };
+        Self::Changed(Box::new(Changed { before, after, up, index }))
     }
 }

@@ -64,7 +64,7 @@ pub struct Hello {
 }
 
 /// A node and the life of its data directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerId {
     /// The node.
     pub node: NodeId,
@@ -72,6 +72,13 @@ pub struct PeerId {
     pub to: NodeId,
     /// The life of the dialling node's data directory.
     pub incarnation: Incarnation,
+    /// The number of the process: its upper half counts the starts of that directory, its lower half is
+    /// random. A count that was seen before, from another process, shows an older copy.
+    pub start: u64,
+    /// Where the dialling node can be dialled, as `host:port`: whoever was never told of it can answer.
+    pub address: String,
+    /// The connection carries only snapshots, so that nothing else waits behind them.
+    pub bulk: bool,
 }
 
 /// Who answers.

@@ -1,4 +1,4 @@
-//! Lists of `host:port`, as `--cluster` gives them.
+//! Addresses `host:port` and lists of them, as the flags give them.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
@@ -11,14 +11,28 @@ pub const ADDRESSES_MAX: usize = 31;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Addresses(pub Vec<String>);
 
+/// One address, as in an [`Addresses`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address(pub String);
+
+impl FromStr for Address {
+    type Err = String;
+
+    /// The error says how to write it.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let address = text.trim().to_ascii_lowercase();
+        check(&address).map(|()| Self(address))
+    }
+}
+
 impl FromStr for Addresses {
     type Err = String;
 
     /// Addresses separated by commas. The error says which one is wrong, and how to write it.
     fn from_str(text: &str) -> Result<Self, String> {
         let mut addresses: Vec<String> = Vec::new();
-        for address in text.split(',').map(|address| address.trim().to_ascii_lowercase()) {
-            check(&address)?;
+        for address in text.split(',') {
+            let Address(address) = address.parse()?;
             if addresses.contains(&address) {
                 return Err(format!("{address} stands there twice; give each node its own"));
             }

@@ -1,6 +1,6 @@
 //! The flags of `raft-kv`.
 
-use crate::address::Addresses;
+use crate::address::{Address, Addresses};
 use crate::refusal::Refusal;
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -17,44 +17,83 @@ Examples:
   Then:
     raft-cli set name Alice
     http://localhost:8001/ is a page to watch Raft on: the same code, simulated
+  A fourth node, which waits until it is added, and the command that adds it:
+    raft-kv --id 4 --join localhost:8001 --listen localhost:8004
+    raft-cli member add localhost:8004
+
+A node is started again with the same flags. If its data directory is lost or damaged it comes back
+empty, and the others fill it again before it votes.
 
 Exit codes:
-  0  stopped by SIGINT or SIGTERM
-  1  anything else: port in use, directory in use, damaged or unwritable, disk failed
+  0  stopped by SIGINT or SIGTERM; a leader hands over before it ends
+  1  anything else: port in use, directory in use, damaged for good or unwritable, disk failed
   2  usage: unknown flag, bad value, id outside the list
-  9  the data directory is of another node, cluster or version";
+  9  the data directory is of another node, cluster or version, or another node has the same id";
 
 /// One node of a raft-kv cluster: a replicated key-value store.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "raft-kv", version, after_help = EXAMPLES)]
-pub struct Args {
-    /// This node: its place in the list of addresses, from 1
+struct Args {
+    /// This node: its place in the list of addresses, from 1; with --join a number that is not taken
     #[arg(long, value_name = "N")]
     id: u64,
 
-    /// Every node of the cluster, the same list on each; the N-th address is the node's own
+    /// Every node the cluster is founded with, the same list on each; the N-th address is the node's own
     #[arg(long, value_name = "HOST:PORT,...")]
-    cluster: Addresses,
+    #[arg(required_unless_present = "join", conflicts_with_all = ["join", "listen"])]
+    cluster: Option<Addresses>,
+
+    /// Instead of --cluster: some nodes of a cluster that runs. This one waits to be added to it
+    #[arg(long, value_name = "HOST:PORT,...", requires = "listen")]
+    join: Option<Addresses>,
+
+    /// With --join: the node's own address, at which the others reach it
+    #[arg(long, value_name = "HOST:PORT", requires = "join")]
+    listen: Option<Address>,
 
     /// Where the node keeps its log and snapshots [default: ./raft-data/node-N]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+
+    /// A leader answers reads without asking the others, for as long as they cannot have elected
+    /// another. Safe only while no node's clock is faster or slower than true time by more than
+    /// PERCENT (1 to 50; suspended time counts), and only if all nodes are started with the same
+    /// PERCENT. Without the flag no clock is trusted
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(1..=50))]
+    lease_reads: Option<u32>,
 }
 
 /// What a command line asks for.
 #[derive(Debug)]
 pub enum Asked {
     /// Run a node.
-    Node {
-        /// Which.
-        id: NodeId,
-        /// Every node's address.
-        addresses: Vec<String>,
-        /// The data directory.
-        data_dir: PathBuf,
-    },
+    Node(Orders),
     /// Print this: help or the version.
     Print(clap::Error),
+}
+
+/// Which node to run, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Orders {
+    /// The node.
+    pub id: NodeId,
+    /// Its own address.
+    pub address: String,
+    /// How it finds its cluster.
+    pub place: Place,
+    /// The data directory.
+    pub data_dir: PathBuf,
+    /// The bound on the drift of clocks under which a leader's lease is trusted, if it is.
+    pub lease_drift_percent: Option<u32>,
+}
+
+/// How a node finds its cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It is one of those with which the cluster is founded, at these addresses.
+    Founder(Vec<String>),
+    /// It asks at these addresses.
+    Joins(Vec<String>),
 }
 
 /// Understands a command line, the program's name first. A refusal is one line, whatever clap makes of it.
@@ -68,15 +107,25 @@ pub fn parse(command_line: impl IntoIterator<Item = OsString>) -> Result<Asked, 
         }
         Err(error) => return Err(Refusal::usage(one_line(&error))),
     };
-    let Addresses(addresses) = args.cluster;
-    if args.id == 0 || args.id > addresses.len() as u64 {
-        let (id, nodes) = (args.id, addresses.len());
-        return Err(Refusal::usage(format!(
-            "--id {id} is outside the list of {nodes} addresses; give a number from 1 to {nodes}"
-        )));
-    }
-    let data_dir = args.data_dir.unwrap_or_else(|| format!("raft-data/node-{}", args.id).into());
-    Ok(Asked::Node { id: NodeId(args.id), addresses, data_dir })
+    let Args { id, cluster, join, listen, data_dir, lease_reads } = args;
+    let (place, address) = match (cluster, join, listen) {
+        (Some(Addresses(addresses)), ..) => {
+            let nodes = addresses.len();
+            let Some(own) = id.checked_sub(1).and_then(|place| addresses.get(place as usize))
+            else {
+                return Err(Refusal::usage(format!(
+                    "--id {id} is outside the list of {nodes} addresses; give a number from 1 to {nodes}"
+                )));
+            };
+            let own = own.clone();
+            (Place::Founder(addresses), own)
+        }
+        (None, Some(Addresses(join)), Some(Address(own))) if id > 0 => (Place::Joins(join), own),
+        _ => return Err(Refusal::usage("--id 0 is no node; give a number from 1 on".to_owned())),
+    };
+    let data_dir = data_dir.unwrap_or_else(|| format!("raft-data/node-{id}").into());
+    let lease_drift_percent = lease_reads;
+    Ok(Asked::Node(Orders { id: NodeId(id), address, place, data_dir, lease_drift_percent }))
 }
 
 /// Clap's first paragraph without its `error: `, and where to find the rest.
@@ -98,9 +147,15 @@ mod tests {
     use crate::refusal::EXIT_USAGE;
 
     const THREE: &str = "localhost:8001,localhost:8002,localhost:8003";
+    const ONE: &str = "localhost:8001";
 
     fn parse_words(words: &[&str]) -> Result<Asked, Refusal> {
         parse(std::iter::once("raft-kv").chain(words.iter().copied()).map(OsString::from))
+    }
+
+    fn orders(words: &[&str]) -> Orders {
+        let Ok(Asked::Node(orders)) = parse_words(words) else { panic!("{words:?}") };
+        orders
     }
 
     #[test]
@@ -108,11 +163,19 @@ mod tests {
         for (words, expected) in [
             (vec!["--id", "2", "--cluster", THREE], "raft-data/node-2"),
             (vec!["--id", "2", "--cluster", THREE, "--data-dir", "/x"], "/x"),
+            (vec!["--id", "2", "--join", ONE, "--listen", "localhost:8002"], "raft-data/node-2"),
         ] {
-            let Ok(Asked::Node { id, addresses, data_dir }) = parse_words(&words) else { panic!() };
-            assert_eq!((id, addresses.len()), (NodeId(2), 3));
-            assert_eq!(data_dir, PathBuf::from(expected));
+            let orders = orders(&words);
+            assert_eq!((orders.id, orders.data_dir), (NodeId(2), PathBuf::from(expected)));
+            assert_eq!(orders.address, "localhost:8002");
         }
+    }
+
+    #[test]
+    fn clocks_are_trusted_only_if_that_is_asked_for() {
+        assert_eq!(orders(&["--id", "1", "--cluster", ONE]).lease_drift_percent, None);
+        let asked = orders(&["--id", "1", "--cluster", ONE, "--lease-reads", "5"]);
+        assert_eq!(asked.lease_drift_percent, Some(5));
     }
 
     #[test]
@@ -127,6 +190,14 @@ mod tests {
             vec!["--id", "1", "--cluster", "localhost"],
             vec!["--id", "1", "--cluster", "a:1,a:1"],
             vec!["--id", "1", "--cluster", THREE, "--verbose"],
+            vec!["--id", "4", "--join", ONE],
+            vec!["--id", "4", "--listen", ONE],
+            vec!["--id", "0", "--join", ONE, "--listen", "localhost:8004"],
+            vec!["--id", "4", "--join", ONE, "--listen", "localhost"],
+            vec!["--id", "1", "--cluster", THREE, "--listen", ONE],
+            vec!["--id", "1", "--cluster", THREE, "--join", ONE],
+            vec!["--id", "1", "--cluster", THREE, "--lease-reads", "0"],
+            vec!["--id", "1", "--cluster", THREE, "--lease-reads", "51"],
         ] {
             let refusal = parse_words(&words).unwrap_err();
             assert_eq!(refusal.exit, EXIT_USAGE, "{words:?}");

@@ -1,6 +1,7 @@
 //! `raft-cli`: what a person types and a script relies on. Answers go to standard output, all else to
 //! standard error, and the exit code says which kind of failure it was.
 
+mod member;
 mod output;
 mod status;
 
@@ -11,7 +12,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use output::Output;
 use raft_core::error::Error;
-use raft_core::id::Index;
+use raft_core::id::{Index, NodeId};
 use raft_core::kv::command::{Condition, Read, Write};
 use raft_core::request::{Consistency, Reply, Request};
 use std::ffi::OsString;
@@ -28,12 +29,13 @@ Examples:
   raft-cli get name
   raft-cli set lock me --if-absent
   raft-cli list user/ --limit 10
-  raft-cli --cluster db1:8001,db2:8001,db3:8001 status";
+  raft-cli --cluster db1:8001,db2:8001,db3:8001 status
+  raft-cli member add db4:8001 --dry-run";
 
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  anything else
+  1  anything else; a change of the members that is refused, and why
   2  usage: unknown flag, bad value
   3  key not found
   4  condition failed
@@ -76,6 +78,12 @@ const STATUS_EXAMPLES: &str = "\
 Examples:
   raft-cli status
   raft-cli --json status";
+
+const TRANSFER_EXAMPLES: &str = "\
+Examples:
+  raft-cli transfer                   to the node whose log is longest
+  raft-cli transfer 2
+Clients notice nothing: writes wait for the moment it takes.";
 
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:
@@ -154,6 +162,16 @@ enum Command {
     /// Print how the nodes are
     #[command(after_help = STATUS_EXAMPLES)]
     Status,
+    /// Print the members, or change them
+    #[command(subcommand, after_help = member::EXAMPLES)]
+    Member(member::Command),
+    /// Hand leadership over to another node
+    #[command(after_help = TRANSFER_EXAMPLES)]
+    Transfer {
+        /// The node that is to lead; without it the one whose log is longest
+        #[arg(value_parser = node_id)]
+        id: Option<NodeId>,
+    },
     /// Print a completion script for a shell
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {
@@ -181,6 +199,8 @@ enum Stop {
     Failed(Failure),
     /// Standard output takes no more.
     Output(io::Error),
+    /// Something else: its code, what happened and what to do, and the exit code.
+    Other(&'static str, String, u8),
 }
 
 /// Runs `raft-cli` with the arguments of the process.
@@ -210,6 +230,7 @@ pub fn main() -> ExitCode {
             1,
         ),
         Err(Stop::Failed(failure)) => output.failure(&failure),
+        Err(Stop::Other(code, message, exit)) => output.error(code, &message, exit),
     }
 }
 
@@ -265,6 +286,10 @@ async fn run(cli: Cli, output: &Output) -> Result<(), Stop> {
             list(&mut client, bytes(prefix)?, limit.unwrap_or(u64::MAX), keys_only, output).await
         }
         Command::Status => status::run(&cli.cluster.0, cli.timeout, output).await,
+        Command::Member(command) => {
+            member::run(command, &cli.cluster.0, &mut client, cli.timeout, output).await
+        }
+        Command::Transfer { id } => member::transfer(id, &mut client, output).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "raft-cli", &mut script);
@@ -351,7 +376,11 @@ fn exit_code(failure: &Failure) -> u8 {
         Error::OutcomeUnknown | Error::SessionExpired | Error::SequencePassed => 6,
         Error::Denied { .. } => 7,
         Error::TooLarge { .. } | Error::Overloaded { .. } | Error::DiskFull => 8,
-        Error::ClusterMismatch { .. } | Error::VersionMismatch { .. } => 9,
+        Error::ClusterMismatch { .. }
+        | Error::VersionMismatch { .. }
+        | Error::NodeTaken { .. }
+        | Error::OlderCopy { .. } => 9,
+        Error::Refused { .. } => 1,
     }
 }
 
@@ -361,6 +390,13 @@ fn seconds(text: &str) -> Result<Duration, String> {
     match seconds {
         0.001..=86_400.0 => Ok(Duration::from_secs_f64(seconds)),
         _ => Err("give a number of seconds from 0.001 to 86400".to_owned()),
+    }
+}
+
+fn node_id(text: &str) -> Result<NodeId, String> {
+    match text.parse() {
+        Ok(id) if id > 0 => Ok(NodeId(id)),
+        _ => Err("give the number of a node, such as 2".to_owned()),
     }
 }
 

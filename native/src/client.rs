@@ -6,6 +6,7 @@ use futures_util::{SinkExt, StreamExt};
 use raft_core::error::Error;
 use raft_core::id::{ClientId, ClusterId, NodeId, Sequence};
 use raft_core::kv::command::Session;
+use raft_core::raft::membership::Refusal;
 use raft_core::request::{Reply, Request, Response, Status};
 use raft_core::wire::{CLIENT_FRAME_BYTES_MAX, Frame, Hello, VERSION, Welcome};
 use std::time::Duration;
@@ -50,6 +51,8 @@ pub struct Client {
     /// The cluster of the first node that welcomed this client. A retry must not stray to another.
     cluster: Option<ClusterId>,
     session: Option<Session>,
+    /// Where the leader is, if the last node said so to a request that only leaders answer.
+    hint: Option<String>,
 }
 
 /// Why a request was not carried out. `Display` gives one sentence: what happened; what to do.
@@ -88,20 +91,26 @@ impl Client {
     /// A client of the cluster whose nodes, or some of them, have these addresses, each `host:port`. It
     /// starts with the first. Each request gets `timeout`, tries at other nodes included.
     pub fn new(addresses: Vec<String>, timeout: Duration) -> Self {
-        Self { addresses, timeout, current: 0, connection: None, cluster: None, session: None }
+        let (connection, cluster, session, hint) = (None, None, None, None);
+        Self { addresses, timeout, current: 0, connection, cluster, session, hint }
     }
 
-    /// Carries out a request. A write without a session gets the next number of the client's own.
+    /// Carries out a request. A write without a session gets the next number of the client's own. A
+    /// change of the members and a transfer go to the leader, and are sent once: twice is another thing.
     ///
     /// A failure that says "nothing was done" means it of every try. [`Error::OutcomeUnknown`] means
     /// that some try may take effect, even later.
     pub async fn request(&mut self, mut request: Request) -> Result<Reply, Failure> {
         let deadline = Instant::now() + self.timeout;
         let is_write = matches!(request, Request::Write { .. });
+        let once = goes_once(&request);
         let (mut in_doubt, mut refusal, mut pause) = (false, None, PAUSE_MIN);
         loop {
             let failure = match self.attempt(&mut request, deadline).await {
                 Attempt::Answered(Ok(reply)) => return Ok(reply),
+                Attempt::Answered(Err(Error::OutcomeUnknown)) | Attempt::NotAnswered(_) if once => {
+                    return Err(Failure::Refused(Error::OutcomeUnknown));
+                }
                 Attempt::Answered(Err(error)) if may_pass(&error) => {
                     in_doubt |= is_write && error == Error::OutcomeUnknown;
                     refusal = Some(error.clone());
@@ -125,8 +134,28 @@ impl Client {
             }
             sleep_until(next_try).await;
             pause = PAUSE_MAX.min(pause * 2);
-            self.current = (self.current + 1) % self.addresses.len();
+            self.move_on();
         }
+    }
+
+    /// The cluster of the nodes that have answered; `None` if none did.
+    pub fn cluster(&self) -> Option<ClusterId> {
+        self.cluster
+    }
+
+    /// Turns to the leader if the last node said where it is, or else to the next node of the list.
+    fn move_on(&mut self) {
+        let next = (self.current + 1) % self.addresses.len();
+        self.current = match self.hint.take() {
+            Some(leader) => {
+                let known = self.addresses.iter().position(|address| *address == leader);
+                known.unwrap_or_else(|| {
+                    self.addresses.push(leader);
+                    self.addresses.len() - 1
+                })
+            }
+            None => next,
+        };
     }
 
     /// The node that answered the last request: its place in the list of addresses, from 0, and its id.
@@ -153,8 +182,14 @@ impl Client {
         if let Request::Write { session: session @ None, .. } = request {
             *session = Some(self.next_session(&connection.welcome));
         }
-        let answer_by = Instant::now() + ANSWER_TIMEOUT_MAX.min(self.timeout / 3);
-        match connection.ask(request, answer_by.min(deadline)).await {
+        let once = goes_once(request);
+        // What cannot be sent again can wait for its answer as long as there is time.
+        let patience = if once { self.timeout } else { ANSWER_TIMEOUT_MAX.min(self.timeout / 3) };
+        match connection.ask(request, deadline.min(Instant::now() + patience)).await {
+            Ok(Err(Error::NotLeader { hint: Some(leader) })) if once => {
+                self.hint = connection.address_of(leader, deadline).await;
+                Attempt::Answered(Err(Error::NotLeader { hint: Some(leader) }))
+            }
             Ok(Err(Error::SessionExpired)) => {
                 self.session = None;
                 Attempt::Answered(Err(Error::SessionExpired))
@@ -181,9 +216,22 @@ impl Client {
     }
 }
 
+/// Whether a request is for leaders, and for once: to change the members twice is not the same as once.
+fn goes_once(request: &Request) -> bool {
+    matches!(request, Request::Change { .. } | Request::Transfer { .. })
+}
+
 /// Whether another try, at another node or a little later, may do better.
 fn may_pass(error: &Error) -> bool {
-    error.is_retriable() || *error == Error::OutcomeUnknown
+    let why_passes = |why: &Refusal| {
+        use Refusal::{InProgress, TermNotCommitted, TransferInProgress};
+        matches!(why, InProgress | TermNotCommitted | TransferInProgress)
+    };
+    match error {
+        Error::OutcomeUnknown => true,
+        Error::Refused { why } => why_passes(why),
+        error => error.is_retriable(),
+    }
 }
 
 /// Whether no other try can have gone better: all copies of a write have one answer, so a condition that
@@ -202,6 +250,12 @@ pub async fn status(address: &str, timeout: Duration) -> Result<(ClusterId, Stat
         Ok(Err(error)) => Err(Failure::Refused(error)),
         Err(reason) => Err(unreachable(address, reason)),
     }
+}
+
+/// Asks who answers at `address`.
+pub async fn welcome(address: &str, timeout: Duration) -> Result<Welcome, Failure> {
+    let connection = Connection::open(address, None, Instant::now() + timeout).await?;
+    Ok(connection.welcome)
 }
 
 impl Connection {
@@ -244,6 +298,17 @@ impl Connection {
         sent.map_err(|error| unreachable(address, error.to_string()))?;
         let first = receive(&mut socket).await.map_err(|reason| unreachable(address, reason))?;
         Ok((socket, first))
+    }
+
+    /// Where a member is, as the node at the other end knows it.
+    async fn address_of(&mut self, member: NodeId, by: Instant) -> Option<String> {
+        match self.ask(&Request::Status, by).await {
+            Ok(Ok(Reply::Status(status))) => {
+                let member = status.configuration.members.get(&member);
+                member.map(|member| member.address.clone())
+            }
+            _ => None,
+        }
     }
 
     /// Sends a request and waits for its answer. `Err` says why none came, and the connection is done.

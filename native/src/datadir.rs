@@ -1,5 +1,5 @@
-//! A data directory: opened, locked, checked and repaired when a node starts. After that it belongs to
-//! the [disk thread](crate::disk).
+//! A data directory: locked, looked at, and opened when a node starts. After that it belongs to the
+//! [disk thread](crate::disk). [`look`] changes nothing, so that a start can still be refused.
 //!
 //! | name | content |
 //! |---|---|
@@ -7,19 +7,30 @@
 //! | `segment-<number>.wal` | a segment of the log |
 //! | `snapshot-<term>-<index>.snap` | a snapshot |
 //! | `spare-<number>.wal` | a file that can become a segment |
+//! | `damaged-*` | what an earlier life left, kept until this one votes |
 //! | `*.tmp` | a file on its way to its name; of no worth after a crash |
 //!
 //! The lock is on the directory itself, so that a start that is refused leaves no trace.
 
+mod listing;
+mod memory;
+
+pub use memory::Memory;
+
 use crate::identity::{Identity, IdentityError};
 use crate::refusal::Refusal;
-use raft_core::id::{EntryId, Incarnation};
-use raft_core::wal::{self, Durable, Replayed, SEGMENT_BYTES, SegmentHeader, Snapshot};
+use listing::Listing;
+use memory::Unfit;
+use raft_core::id::{ClusterId, EntryId, NodeId};
+use raft_core::wal::{Durable, Replayed, SEGMENT_HEADER_BYTES, SegmentHeader};
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 const IDENTITY: &str = "identity";
+
+/// What the names of files begin with that an earlier life left.
+const SET_ASIDE: &str = "damaged-";
 
 /// The directory: its path, and the open and locked folder itself.
 #[derive(Debug)]
@@ -28,36 +39,174 @@ pub struct DataDir {
     folder: File,
 }
 
+/// A directory that was looked at, and not changed.
+#[derive(Debug)]
+pub struct Found {
+    path: PathBuf,
+    /// `None` if there is no such directory yet.
+    dir: Option<DataDir>,
+    listing: Listing,
+    /// What is in it.
+    pub content: Content,
+}
+
+/// What a directory holds.
+#[derive(Debug)]
+pub enum Content {
+    /// Nothing that a node has ever remembered.
+    Nothing,
+    /// All that a life has written.
+    Whole(Box<Memory>),
+    /// Less than that.
+    Damaged {
+        /// Who it was, as far as the files tell; at least one of them does, and all say the same.
+        owner: (ClusterId, NodeId),
+        /// What is damaged, for people.
+        why: String,
+    },
+}
+
 /// A directory that is ready, and what it holds.
 #[derive(Debug)]
 pub struct Opened {
     /// The directory.
     pub dir: DataDir,
-    /// The life of the directory.
-    pub incarnation: Incarnation,
+    /// Whose it is, with this start counted.
+    pub identity: Identity,
     /// What the node remembers.
     pub durable: Durable,
     /// Where the log goes on; the entries are in `durable`.
     pub replayed: Replayed,
     /// Files that can become segments.
     pub spares: Vec<PathBuf>,
+    /// Whether files of an earlier life are there.
+    pub has_set_aside: bool,
     /// What was repaired, as a sentence for the person who watches.
     pub repair: Option<String>,
 }
 
-/// Opens the directory of the node that `wanted` describes, and makes it if it is missing: then the
-/// incarnation is the wanted one. Every check comes before the first change.
-pub fn open(path: &Path, wanted: &Identity) -> Result<Opened, Refusal> {
-    match path.symlink_metadata() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => create(path, wanted),
-        _ => {
+/// Locks and reads a directory, and changes nothing.
+pub fn look(path: &Path) -> Result<Found, Refusal> {
+    let is_missing =
+        path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+    let (dir, listing) = match is_missing {
+        true => (None, Listing::default()),
+        false => {
             let dir = DataDir::lock(path)?;
             let listing = Listing::read(path).map_err(|error| unusable("read", path, &error))?;
-            match listing.has_identity {
-                true => reopen(dir, listing, wanted),
-                false => found(dir, listing, wanted),
-            }
+            (Some(dir), listing)
         }
+    };
+    let content = match &dir {
+        Some(dir) => Content::read(dir, &listing)?,
+        None => Content::Nothing,
+    };
+    Ok(Found { path: path.to_owned(), dir, listing, content })
+}
+
+impl Found {
+    /// Refuses a directory that is not `node`'s, or not of `cluster` if that is known.
+    pub fn check_owner(&self, node: NodeId, cluster: Option<ClusterId>) -> Result<(), Refusal> {
+        let owner = match &self.content {
+            Content::Nothing => return Ok(()),
+            Content::Whole(memory) => (memory.identity.cluster, memory.identity.node),
+            Content::Damaged { owner, .. } => *owner,
+        };
+        let path = self.path.display();
+        if let Some(wanted) = cluster
+            && owner.0 != wanted
+        {
+            let founders = match &self.content {
+                Content::Whole(memory) => memory.identity.founders().map(|(_, at)| at).collect(),
+                Content::Nothing | Content::Damaged { .. } => Vec::new(),
+            };
+            let cluster = match founders.is_empty() {
+                true => owner.0.to_string(),
+                false => founders.join(","),
+            };
+            return Err(Refusal::identity(format!(
+                "data directory {path} belongs to the cluster {cluster}; check --cluster or choose another --data-dir"
+            )));
+        }
+        if owner.1 != node {
+            return Err(Refusal::identity(format!(
+                "data directory {path} belongs to node {}, not node {node}; check --id or choose another --data-dir",
+                owner.1
+            )));
+        }
+        Ok(())
+    }
+
+    /// Begins a life in a directory that holds nothing, or goes on with the one whose memory is whole.
+    /// `identity` is that life's, with this start counted.
+    pub fn open(self, identity: Identity) -> Result<Opened, Refusal> {
+        let Self { path, dir, listing, content } = self;
+        let cannot = |error: io::Error| unusable("write to", &path, &error);
+        let dir = match dir {
+            Some(dir) => dir,
+            None => DataDir::make(&path)?,
+        };
+        let memory = match content {
+            Content::Whole(memory) => Some(memory),
+            Content::Nothing => None,
+            Content::Damaged { why, .. } => return Err(damaged(&path, &why)),
+        };
+        remove(&listing.temporary).map_err(cannot)?;
+        let mut spares = listing.spares.clone();
+        dir.identify(&identity, &mut spares).map_err(cannot)?;
+        let mut opened = Opened {
+            dir,
+            identity,
+            durable: Durable::default(),
+            replayed: Replayed::default(),
+            spares,
+            has_set_aside: !listing.set_aside.is_empty(),
+            repair: None,
+        };
+        if let Some(memory) = memory {
+            memory.sync(&opened.dir, &listing).map_err(|error| unusable("sync", &path, &error))?;
+            opened.repair = memory.repair(&opened.dir, &listing).map_err(cannot)?;
+            (opened.durable, opened.replayed) = (memory.durable, memory.replayed);
+        }
+        Ok(opened)
+    }
+
+    /// Begins a new life that remembers nothing, and sets aside what is left of the one before. A crash
+    /// in between leaves no identity, and the next start begins anew.
+    pub fn open_anew(self, identity: Identity) -> Result<Opened, Refusal> {
+        let Self { path, dir, listing, .. } = self;
+        let cannot = |error: io::Error| unusable("write to", &path, &error);
+        let dir = match dir {
+            Some(dir) => dir,
+            None => DataDir::make(&path)?,
+        };
+        if listing.identity.is_some() {
+            // Of a life before the one that ends now. Without this they would pile up.
+            remove(&listing.set_aside).map_err(cannot)?;
+        }
+        // What stands in a spare would be a record again at the same place of a log that begins anew.
+        remove(&listing.spares).and_then(|()| remove(&listing.temporary)).map_err(cannot)?;
+        for file in listing.of_this_life() {
+            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let aside = path.join(format!("{SET_ASIDE}{name}"));
+            // The identity's new name is durable before any other file goes.
+            fs::rename(file, aside).and_then(|()| dir.sync()).map_err(cannot)?;
+        }
+        dir.identify(&identity, &mut Vec::new()).map_err(cannot)?;
+        Ok(Opened {
+            dir,
+            identity,
+            durable: Durable::default(),
+            replayed: Replayed::default(),
+            spares: Vec::new(),
+            has_set_aside: true,
+            repair: None,
+        })
+    }
+
+    /// The refusal of a directory that is damaged, or an older copy, where nobody could refill it.
+    pub fn irreparable(&self, why: &str) -> Refusal {
+        damaged(&self.path, why)
     }
 }
 
@@ -90,11 +239,54 @@ impl DataDir {
     /// Stores a whole file or nothing, durably.
     pub fn store(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let temporary = path.with_added_extension("tmp");
-        let mut file = File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
+        let stored = File::create(&temporary).and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&temporary, path)
+        });
+        if stored.is_err() {
+            // Half a file takes up the room that is missing.
+            let _ = fs::remove_file(&temporary);
+        }
+        stored?;
         self.sync()
+    }
+
+    /// Removes what an earlier life left.
+    pub fn remove_set_aside(&self) -> io::Result<()> {
+        remove(&Listing::read(&self.path)?.set_aside)?;
+        self.sync()
+    }
+
+    /// Stores the identity. On a full disk a spare makes room for it.
+    fn identify(&self, identity: &Identity, spares: &mut Vec<PathBuf>) -> io::Result<()> {
+        let (file, text) = (self.path.join(IDENTITY), identity.encode());
+        match self.store(&file, text.as_bytes()) {
+            Err(error) if is_full(&error) => match spares.pop() {
+                Some(spare) => {
+                    fs::remove_file(spare)?;
+                    self.store(&file, text.as_bytes())
+                }
+                None => Err(error),
+            },
+            stored => stored,
+        }
+    }
+
+    /// Makes a directory that is missing, with all that lead to it, durably.
+    fn make(path: &Path) -> Result<Self, Refusal> {
+        let missing: Vec<&Path> = path
+            .ancestors()
+            .take_while(|path| !path.as_os_str().is_empty() && !path.exists())
+            .collect();
+        let cannot = |error: io::Error| unusable("create", path, &error);
+        fs::create_dir_all(path).map_err(cannot)?;
+        for made in missing {
+            let parent = made.parent().filter(|parent| !parent.as_os_str().is_empty());
+            let parent = File::open(parent.unwrap_or(Path::new("."))).map_err(cannot)?;
+            parent.sync_all().map_err(cannot)?;
+        }
+        Self::lock(path)
     }
 
     fn lock(path: &Path) -> Result<Self, Refusal> {
@@ -116,6 +308,11 @@ impl DataDir {
     }
 }
 
+/// Whether an error says that there is no room.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 /// Writes zeros into a file from `from` to `to`: a file that has its blocks, and whose length does not
 /// change, can be synced without its metadata.
 pub fn fill_with_zeros(file: &mut File, from: u64, to: u64) -> io::Result<()> {
@@ -130,186 +327,77 @@ pub fn fill_with_zeros(file: &mut File, from: u64, to: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// A directory that is missing: made with all that lead to it, durably.
-fn create(path: &Path, wanted: &Identity) -> Result<Opened, Refusal> {
-    let missing: Vec<&Path> = path
-        .ancestors()
-        .take_while(|path| !path.as_os_str().is_empty() && !path.exists())
-        .collect();
-    let cannot = |error: io::Error| unusable("create", path, &error);
-    fs::create_dir_all(path).map_err(cannot)?;
-    for made in missing {
-        let parent = made.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let parent = File::open(parent.unwrap_or(Path::new("."))).map_err(cannot)?;
-        parent.sync_all().map_err(cannot)?;
-    }
-    found(DataDir::lock(path)?, Listing::default(), wanted)
-}
-
-/// A directory without an identity: fit for a new node if nothing of worth is in it.
-fn found(dir: DataDir, listing: Listing, wanted: &Identity) -> Result<Opened, Refusal> {
-    if let Some(name) = listing.foreign.first() {
-        return Err(Refusal::other(format!(
-            "{} is not empty and no data directory of raft-kv ({} is in it); choose another --data-dir",
-            dir.path.display(),
-            name.display()
-        )));
-    }
-    if !listing.segments.is_empty() || !listing.snapshots.is_empty() {
-        return Err(damaged(&dir.path, "its identity file is missing"));
-    }
-    remove(&listing.temporary)
-        .and_then(|()| dir.store(&dir.path.join(IDENTITY), wanted.encode().as_bytes()))
-        .map_err(|error| unusable("write to", &dir.path, &error))?;
-    Ok(Opened {
-        incarnation: wanted.incarnation,
-        durable: Durable::default(),
-        replayed: Replayed::default(),
-        spares: listing.spares,
-        repair: None,
-        dir,
-    })
-}
-
-/// A directory with an identity: the wanted node's, unharmed, and writable, or refused unchanged.
-fn reopen(dir: DataDir, listing: Listing, wanted: &Identity) -> Result<Opened, Refusal> {
-    let path = &dir.path;
-    let read = |error: io::Error| unusable("read", path, &error);
-    let identity = check_identity(path, wanted)?;
-
-    let mut segments = Vec::new();
-    for (number, file) in &listing.segments {
-        let bytes = fs::read(file).map_err(read)?;
-        let header = SegmentHeader::decode(&bytes);
-        let is_own = |header: &SegmentHeader| {
-            (header.cluster, header.node, header.incarnation)
-                == (identity.cluster, identity.node, identity.incarnation)
-        };
-        if header.is_some_and(|header| !is_own(&header)) {
-            return Err(Refusal::identity(format!(
-                "{} belongs to another data directory; put back the one that was in its place",
-                file.display()
-            )));
+impl Content {
+    fn read(dir: &DataDir, listing: &Listing) -> Result<Self, Refusal> {
+        let path = &dir.path;
+        if listing.holds_nothing() {
+            return match listing.foreign.first() {
+                Some(name) => Err(Refusal::other(format!(
+                    "{} is not empty and no data directory of raft-kv ({} is in it); choose another --data-dir",
+                    path.display(),
+                    name.display()
+                ))),
+                None => Ok(Self::Nothing),
+            };
         }
-        segments.push((*number, bytes));
+        let Some(file) = &listing.identity else {
+            return Self::damaged(path, listing, "its identity file is missing");
+        };
+        match read_identity(file)? {
+            Some(identity) => {
+                let owner = (identity.cluster, identity.node);
+                match Memory::read(dir, listing, identity) {
+                    Ok(memory) => Ok(Self::Whole(Box::new(memory))),
+                    Err(Unfit::Damaged(why)) => Ok(Self::Damaged { owner, why }),
+                    Err(Unfit::Unreadable(file, error)) => Err(unusable("read", &file, &error)),
+                    Err(Unfit::Foreign(file)) => Err(Refusal::identity(format!(
+                        "{} belongs to another data directory; put back the one that was in its place",
+                        file.display()
+                    ))),
+                }
+            }
+            None => Self::damaged(path, listing, "its identity file is not what was written"),
+        }
     }
-    let borrowed: Vec<(u64, &[u8])> =
-        segments.iter().map(|(number, bytes)| (*number, bytes.as_slice())).collect();
-    let mut replayed =
-        wal::replay(&borrowed).map_err(|damage| damaged(path, &damage.to_string()))?;
-    let snapshot = match &replayed.snapshot {
-        Some(meta) => {
-            let name = dir.snapshot(meta.last);
-            let wrong = |why: String| damaged(path, &format!("{} is {why}", name.display()));
-            let bytes = fs::read(&name).map_err(|error| wrong(format!("unreadable ({error})")))?;
-            let snapshot =
-                wal::snapshot::decode(&bytes).map_err(|error| wrong(error.to_string()))?;
-            match snapshot.meta == *meta {
-                true => Some(snapshot),
-                false => return Err(wrong("the snapshot of another entry".to_owned())),
+
+    /// A directory whose identity is lost: whose it was, its other files may tell.
+    fn damaged(path: &Path, listing: &Listing, why: &str) -> Result<Self, Refusal> {
+        let aside = listing.set_aside.iter();
+        let mut owners = Vec::new();
+        for file in listing.segments.iter().map(|(_, file)| file).chain(aside) {
+            match file.ends_with(format!("{SET_ASIDE}{IDENTITY}")) {
+                true => owners.extend(read_identity(file)?.map(|its| (its.cluster, its.node))),
+                false => owners.extend(read_header(file).map(|its| (its.cluster, its.node))),
             }
         }
-        None => None,
-    };
-    check_writable(path).map_err(|error| unusable("write to", path, &error))?;
-
-    sync_what_was_read(&dir, &listing, snapshot.as_ref())
-        .map_err(|error| unusable("sync", path, &error))?;
-    let repair = repair(&dir, &listing, &replayed, snapshot.as_ref())
-        .map_err(|error| unusable("write to", path, &error))?;
-    let entries = std::mem::take(&mut replayed.entries);
-    Ok(Opened {
-        incarnation: identity.incarnation,
-        durable: Durable { hard_state: replayed.hard_state, snapshot, entries },
-        replayed,
-        spares: listing.spares,
-        repair,
-        dir,
-    })
+        owners.dedup();
+        match owners[..] {
+            [owner] => Ok(Self::Damaged { owner, why: why.to_owned() }),
+            [] => Err(damaged(path, &format!("{why}, and no other file tells whose it is"))),
+            _ => Err(damaged(path, &format!("{why}, and its other files are of several nodes"))),
+        }
+    }
 }
 
-fn check_identity(path: &Path, wanted: &Identity) -> Result<Identity, Refusal> {
-    let file = path.join(IDENTITY);
-    let bytes = fs::read(&file).map_err(|error| unusable("read", &file, &error))?;
-    let identity = std::str::from_utf8(&bytes)
-        .map_err(|_| IdentityError::Damaged)
-        .and_then(Identity::decode)
-        .map_err(|error| match error {
-            IdentityError::Damaged => damaged(path, "its identity file is not what was written"),
-            IdentityError::Version(version) => Refusal::identity(format!(
-                "data directory {} has format {version}; start it with the raft-kv that made it, or a newer one",
-                path.display()
-            )),
-        })?;
-    if identity.cluster != wanted.cluster {
-        return Err(Refusal::identity(format!(
-            "data directory {} belongs to the cluster {}; check --cluster or choose another --data-dir",
-            path.display(),
-            identity.founded_by.join(",")
-        )));
+/// What an identity file says; `None` if it is damaged.
+fn read_identity(file: &Path) -> Result<Option<Identity>, Refusal> {
+    let bytes = fs::read(file).map_err(|error| unusable("read", file, &error))?;
+    match std::str::from_utf8(&bytes).map_err(|_| IdentityError::Damaged).and_then(Identity::decode)
+    {
+        Ok(identity) => Ok(Some(identity)),
+        Err(IdentityError::Damaged) => Ok(None),
+        Err(IdentityError::Version(version)) => Err(Refusal::identity(format!(
+            "data directory {} has format {version}; start it with the raft-kv that made it, or a newer one",
+            file.parent().unwrap_or(file).display()
+        ))),
     }
-    if identity.node != wanted.node {
-        return Err(Refusal::identity(format!(
-            "data directory {} belongs to node {}, not node {}; check --id or choose another --data-dir",
-            path.display(),
-            identity.node,
-            wanted.node
-        )));
-    }
-    Ok(identity)
 }
 
-/// Shows that files can be made here, and leaves none.
-fn check_writable(path: &Path) -> io::Result<()> {
-    let probe = path.join("probe.tmp");
-    File::create(&probe)?;
-    fs::remove_file(&probe)
-}
-
-/// A process that was killed may have left what it wrote in the system's cache only. The node will vouch
-/// for all that was read, and older snapshots go, so it must be on the disk first.
-fn sync_what_was_read(
-    dir: &DataDir,
-    listing: &Listing,
-    snapshot: Option<&Snapshot>,
-) -> io::Result<()> {
-    let snapshot = snapshot.map(|snapshot| dir.snapshot(snapshot.meta.last));
-    for file in listing.segments.iter().map(|(_, file)| file).chain(&snapshot) {
-        File::open(file)?.sync_all()?;
-    }
-    dir.sync()
-}
-
-/// Clears what crashes left: files that never got their name, snapshots that no record names, and bytes
-/// behind the end of the log.
-fn repair(
-    dir: &DataDir,
-    listing: &Listing,
-    replayed: &Replayed,
-    snapshot: Option<&Snapshot>,
-) -> io::Result<Option<String>> {
-    remove(&listing.temporary)?;
-    let kept = snapshot.map(|snapshot| dir.snapshot(snapshot.meta.last));
-    for file in listing.snapshots.iter().filter(|file| Some(*file) != kept.as_ref()) {
-        fs::remove_file(file)?;
-    }
-    if !replayed.tail.torn {
-        return Ok(None);
-    }
-    let last = replayed.tail.segments.last().map(|(number, _)| *number);
-    if let Some(number) = last {
-        let mut file = File::options().write(true).open(dir.segment(number))?;
-        fill_with_zeros(&mut file, replayed.tail.offset, replayed.tail.length)?;
-        file.sync_all()?;
-    }
-    // From the last to the first, so that a crash in between leaves no gap.
-    let mut later = listing.segments.iter().filter(|(number, _)| Some(*number) > last).rev();
-    later.try_for_each(|(_, file)| fs::remove_file(file))?;
-    dir.sync()?;
-    let (segment, offset) = (last.unwrap_or_default(), replayed.tail.offset);
-    Ok(Some(format!(
-        "cleared what stood behind the end of the log, at byte {offset} of segment {segment}"
-    )))
+/// The header of a segment, if the file begins with one.
+fn read_header(file: &Path) -> Option<SegmentHeader> {
+    let mut bytes = [0; SEGMENT_HEADER_BYTES as usize];
+    File::open(file).and_then(|mut file| file.read_exact(&mut bytes)).ok()?;
+    SegmentHeader::decode(&bytes)
 }
 
 fn remove(files: &[PathBuf]) -> io::Result<()> {
@@ -328,56 +416,6 @@ fn damaged(path: &Path, what: &str) -> Refusal {
         "data directory {} is damaged: {what}; nothing was changed, keep it for repair and run on the other nodes",
         path.display()
     ))
-}
-
-/// What is in a directory, by kind.
-#[derive(Debug, Default)]
-struct Listing {
-    has_identity: bool,
-    /// In rising order.
-    segments: Vec<(u64, PathBuf)>,
-    snapshots: Vec<PathBuf>,
-    /// Whole ones; the others are temporary.
-    spares: Vec<PathBuf>,
-    temporary: Vec<PathBuf>,
-    /// Nothing of ours.
-    foreign: Vec<PathBuf>,
-}
-
-impl Listing {
-    fn read(path: &Path) -> io::Result<Self> {
-        let mut listing = Self::default();
-        let is_own = |name: &str| {
-            ["identity", "probe", "snapshot-", "spare-"]
-                .iter()
-                .any(|prefix| name.starts_with(prefix))
-        };
-        for entry in fs::read_dir(path)? {
-            let entry = entry?;
-            let (name, file) = (entry.file_name(), entry.path());
-            let name = name.to_str().unwrap_or_default();
-            let segment = name.strip_prefix("segment-").and_then(|name| name.strip_suffix(".wal"));
-            if name == IDENTITY {
-                listing.has_identity = true;
-            } else if name.strip_suffix(".tmp").is_some_and(is_own) {
-                listing.temporary.push(file);
-            } else if let Some(number) = segment.and_then(|hex| u64::from_str_radix(hex, 16).ok()) {
-                listing.segments.push((number, file));
-            } else if name.starts_with("snapshot-") {
-                listing.snapshots.push(file);
-            } else if name.starts_with("spare-") {
-                match entry.metadata()?.len() >= SEGMENT_BYTES {
-                    true => listing.spares.push(file),
-                    false => listing.temporary.push(file),
-                }
-            } else if name != "lost+found" {
-                // Every ext4 file system has a lost+found, so a whole one can be a data directory.
-                listing.foreign.push(file);
-            }
-        }
-        listing.segments.sort();
-        Ok(listing)
-    }
 }
 
 #[cfg(test)]

@@ -1,16 +1,16 @@
 //! The disk: one thread that carries out writes in order, syncs once for all that wait, and reports how
-//! far the log is durable. Nothing else touches a file once the node runs.
+//! far the log is durable and whether the disk is full. Nothing else touches a file once the node runs.
 //!
-//! An error ends the process: what a failed sync left behind is not known, and a second try can lie.
+//! A full disk is waited out. Any other error ends the process: what a failed sync left behind is not
+//! known, and a second try can lie.
 
 mod spares;
 
-use crate::datadir::DataDir;
+use crate::datadir::{DataDir, is_full};
 use raft_core::id::{EntryId, WriteSeq};
-use raft_core::raft::message::SnapshotMeta;
 use raft_core::wal::{self, Op, SEGMENT_BYTES, Snapshot, Wal, Write};
 use spares::{Spares, make_filled};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -18,16 +18,38 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// How often to look whether a snapshot is stored while nothing is written.
-const STORED_LOOK: Duration = Duration::from_millis(100);
+/// How often to look after what goes on beside the writes. Also how long nothing must be written before
+/// the log's end is marked.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How often a write that finds no room is tried again.
+const ROOM_LOOK: Duration = Duration::from_secs(1);
+
+/// When a snapshot of the node's own that found no room is tried again. The log is longer meanwhile.
+const SNAPSHOT_RETRY: Duration = Duration::from_secs(10);
+
+/// How far the disk is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DiskState {
+    /// Every write up to this one is durable.
+    pub durable: WriteSeq,
+    /// Whether only the reserve is left.
+    pub is_full: bool,
+}
 
 /// The way to the disk thread.
 #[derive(Debug)]
 pub struct Disk {
-    queue: SyncSender<Write>,
+    queue: SyncSender<Job>,
+}
+
+#[derive(Debug)]
+enum Job {
+    Write(Box<Write>),
+    RemoveSetAside,
 }
 
 impl Disk {
@@ -37,8 +59,13 @@ impl Disk {
     /// same, so the write counts as durable without it, and no other waits for it. A leader's snapshot
     /// says what the log does not, and is stored first.
     pub fn write(&self, write: Write) {
-        let handed = self.queue.try_send(write);
+        let handed = self.queue.try_send(Job::Write(Box::new(write)));
         handed.expect("the disk thread lives, and the core keeps its bound on writes under way");
+    }
+
+    /// Removes what an earlier life left. To be called once.
+    pub fn remove_set_aside(&self) {
+        self.queue.try_send(Job::RemoveSetAside).expect("the queue has a place for this");
     }
 }
 
@@ -50,106 +77,146 @@ pub fn start(
     current: Option<u64>,
     spares: Vec<PathBuf>,
     writes_max: usize,
-) -> io::Result<(Disk, watch::Receiver<WriteSeq>, JoinHandle<()>)> {
-    let (queue, writes) = sync_channel(writes_max);
-    let (durable, persisted) = watch::channel(WriteSeq::default());
+) -> io::Result<(Disk, watch::Receiver<DiskState>, JoinHandle<()>)> {
+    let (queue, jobs) = sync_channel(writes_max + 1);
+    let (report, state) = watch::channel(DiskState::default());
+    let dir = Arc::new(dir);
     let open = |number| File::options().write(true).open(dir.segment(number));
     let writer = Writer {
         segments: current.zip(current.map(open).transpose()?).into_iter().collect(),
         spares: Spares::start(&dir, spares)?,
-        dir: Arc::new(dir),
+        dir,
         wal,
-        storing: None,
+        jobs,
+        waiting: VecDeque::new(),
+        report,
+        aside: Aside::Nothing,
+        is_marked: false,
+        has_unsynced: false,
         has_new_names: false,
         retire: None,
     };
-    let thread = thread::Builder::new().name("disk".to_owned()).spawn(move || {
-        writer.run(&writes, &durable);
-    })?;
-    Ok((Disk { queue }, persisted, thread))
+    let thread = thread::Builder::new().name("disk".to_owned()).spawn(move || writer.run())?;
+    Ok((Disk { queue }, state, thread))
 }
-
-/// A thread that stores a snapshot. It returns what the log is then told.
-type Storing = JoinHandle<Result<SnapshotMeta, Failure>>;
 
 struct Writer {
     dir: Arc<DataDir>,
     wal: Wal,
+    jobs: Receiver<Job>,
+    /// Jobs that arrived while one found no room.
+    waiting: VecDeque<Job>,
+    report: watch::Sender<DiskState>,
     /// Open segments: the one that is written to, and until the next sync those before it.
     segments: BTreeMap<u64, File>,
     spares: Spares,
-    /// A snapshot of the node's own that is being stored aside.
-    storing: Option<Storing>,
+    aside: Aside,
+    /// Whether the last record is marked as durable, so that damage to it can be told from a torn tail.
+    is_marked: bool,
+    /// Whether something was written since the last sync.
+    has_unsynced: bool,
     /// Whether the next sync has to make names durable, too.
     has_new_names: bool,
     /// To be done after the next sync: the first segment and the one snapshot still needed.
     retire: Option<(u64, Option<EntryId>)>,
 }
 
+/// A snapshot of the node's own, which no write waits for.
+enum Aside {
+    Nothing,
+    /// A thread stores it.
+    Storing(JoinHandle<(Snapshot, Result<(), Failure>)>),
+    /// It found no room, and is tried again at this time.
+    NoRoom(Snapshot, Instant),
+}
+
 impl Writer {
-    fn run(mut self, writes: &Receiver<Write>, durable: &watch::Sender<WriteSeq>) {
+    fn run(mut self) {
         loop {
-            let look = if self.storing.is_some() { STORED_LOOK } else { Duration::MAX };
-            let (first, is_last) = match writes.recv_timeout(look) {
-                Ok(write) => (Some(write), false),
-                Err(RecvTimeoutError::Timeout) => (None, false),
-                Err(RecvTimeoutError::Disconnected) => (None, true),
-            };
-            let stored = self.storing.take_if(|thread| is_last || thread.is_finished());
-            match self.carry_out(stored, first.into_iter().chain(writes.try_iter())) {
-                Ok(Some(seq)) => drop(durable.send_replace(seq)),
-                Ok(None) => {}
-                Err(failure) => failure.end_the_process(),
-            }
-            if is_last {
-                return self.spares.stop();
+            match self.turn() {
+                Ok(true) => {}
+                Ok(false) | Err(Failure::Ended) => return self.spares.stop(),
+                Err(Failure::Disk { path, error }) => end_the_process(&path, &error),
             }
         }
     }
 
-    /// Makes a batch durable, and what is known of a snapshot that was stored aside. Returns the number
-    /// of the batch's last write.
-    fn carry_out(
-        &mut self,
-        stored: Option<Storing>,
-        batch: impl Iterator<Item = Write>,
-    ) -> Result<Option<WriteSeq>, Failure> {
-        let has_stored = stored.is_some();
-        if let Some(thread) = stored {
-            let meta = thread.join().expect("storing a snapshot does not panic")?;
-            let ops = self.wal.append_stored(meta);
-            self.perform(ops)?;
-        }
-        let mut last = None;
-        for mut write in batch {
-            last = Some(write.seq);
-            if write.replaces_log {
-                if let Some(thread) = self.storing.take() {
-                    // It is older than the leader's, so the log is told nothing of it.
-                    thread.join().expect("storing a snapshot does not panic")?;
+    /// Waits for something to do, and does it. `false` when that was the last.
+    fn turn(&mut self) -> Result<bool, Failure> {
+        let (first, is_last, is_idle) = self.next_job();
+        self.spares.look().map_err(|error| Failure::new(self.dir.path(), error))?;
+        self.look_after_snapshot(is_last)?;
+        let mut jobs: Vec<Job> = first.into_iter().chain(self.waiting.drain(..)).collect();
+        jobs.extend(self.jobs.try_iter());
+        let mut durable = None;
+        for job in jobs {
+            match job {
+                Job::Write(write) => {
+                    durable = Some(write.seq);
+                    self.carry_out(*write)?;
                 }
-            } else if let Some(snapshot) = write.snapshot.take() {
-                self.store_aside(snapshot)?;
+                Job::RemoveSetAside => {
+                    let removed = self.dir.remove_set_aside();
+                    removed.map_err(|error| Failure::new(self.dir.path(), error))?;
+                }
             }
-            let ops = self.wal.append(&write);
+        }
+        self.sync()?;
+        // The reserve is not for marks.
+        if (is_idle || is_last) && !self.is_marked && !self.spares.is_full() {
+            let ops = self.wal.mark().unwrap_or_default();
             self.perform(ops)?;
-        }
-        if has_stored || last.is_some() {
             self.sync()?;
+            self.is_marked = true;
         }
-        Ok(last)
+        self.tell(durable, self.spares.is_full());
+        Ok(!is_last)
+    }
+
+    /// The next job; whether it is the last; and whether there was none for a while.
+    fn next_job(&mut self) -> (Option<Job>, bool, bool) {
+        if let Some(job) = self.waiting.pop_front() {
+            return (Some(job), false, false);
+        }
+        let has_more = self.spares.want_a_look()
+            || !matches!(self.aside, Aside::Nothing)
+            || (!self.is_marked && !self.spares.is_full());
+        match self.jobs.recv_timeout(if has_more { LOOK } else { Duration::MAX }) {
+            Ok(job) => (Some(job), false, false),
+            Err(RecvTimeoutError::Timeout) => (None, false, true),
+            Err(RecvTimeoutError::Disconnected) => (None, true, false),
+        }
+    }
+
+    fn carry_out(&mut self, mut write: Write) -> Result<(), Failure> {
+        if write.replaces_log {
+            // What is stored aside is older than the leader's, so the log is told nothing of it.
+            if let Aside::Storing(thread) = std::mem::replace(&mut self.aside, Aside::Nothing) {
+                stored(thread).1.or_else(Failure::unless_full)?;
+            }
+        } else if let Some(snapshot) = write.snapshot.take() {
+            self.store_aside(snapshot)?;
+        }
+        let ops = self.wal.append(&write);
+        self.perform(ops)
     }
 
     fn perform(&mut self, ops: Vec<Op>) -> Result<(), Failure> {
         for op in ops {
             match op {
-                Op::StoreSnapshot { last, bytes } => store_snapshot(&self.dir, last, &bytes)?,
-                Op::OpenSegment { number, bytes, header } => self.open(number, bytes, &header)?,
+                Op::StoreSnapshot { last, bytes } => {
+                    let dir = self.dir.clone();
+                    self.once_there_is_room(|_| store_snapshot(&dir, last, &bytes))?;
+                }
+                Op::OpenSegment { number, bytes, header } => {
+                    self.once_there_is_room(|writer| writer.open(number, bytes, &header))?;
+                }
                 Op::Write { number, offset, bytes } => {
                     let file =
                         self.segments.get(&number).expect("only an open segment is written to");
                     let written = file.write_all_at(&bytes, offset);
                     written.map_err(|error| Failure::new(&self.dir.segment(number), error))?;
+                    (self.has_unsynced, self.is_marked) = (true, false);
                 }
                 Op::Retire { segment, snapshot } => self.retire = Some((segment, snapshot)),
             }
@@ -157,12 +224,34 @@ impl Writer {
         Ok(())
     }
 
+    /// Does something, again and again while the disk is full. Nobody was promised anything yet.
+    fn once_there_is_room(
+        &mut self,
+        mut act: impl FnMut(&mut Self) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        loop {
+            match act(self) {
+                Err(failure) if failure.is_full() => {
+                    self.tell(None, true);
+                    match self.jobs.recv_timeout(ROOM_LOOK) {
+                        Ok(job) => self.waiting.push_back(job),
+                        Err(RecvTimeoutError::Timeout) => {}
+                        Err(RecvTimeoutError::Disconnected) => return Err(Failure::Ended),
+                    }
+                }
+                done => return done,
+            }
+        }
+    }
+
     fn open(&mut self, number: u64, bytes: u64, header: &[u8]) -> Result<(), Failure> {
         let path = self.dir.segment(number);
         let mut open = || {
-            match bytes <= SEGMENT_BYTES {
-                true => fs::rename(self.spares.take()?, &path)?,
-                false => make_filled(&path, bytes)?,
+            if bytes <= SEGMENT_BYTES {
+                let spare = self.spares.take()?;
+                fs::rename(&spare, &path).inspect_err(|_| self.spares.add(spare))?;
+            } else {
+                make_filled(&path, bytes)?;
             }
             let file = File::options().write(true).open(&path)?;
             file.write_all_at(header, 0)?;
@@ -176,6 +265,9 @@ impl Writer {
 
     /// Makes all that was performed durable; only then removes what it made needless.
     fn sync(&mut self) -> Result<(), Failure> {
+        if !std::mem::take(&mut self.has_unsynced) {
+            return Ok(());
+        }
         for (number, file) in &self.segments {
             file.sync_data().map_err(|error| Failure::new(&self.dir.segment(*number), error))?;
         }
@@ -195,21 +287,61 @@ impl Writer {
         }
     }
 
+    fn tell(&self, durable: Option<WriteSeq>, is_full: bool) {
+        self.report.send_if_modified(|state| {
+            let before = *state;
+            *state = DiskState { durable: durable.unwrap_or(before.durable), is_full };
+            *state != before
+        });
+    }
+
     /// Stores a snapshot in a thread of its own. While one is being stored the next is passed over: the
     /// log is shortened a little later.
     fn store_aside(&mut self, snapshot: Snapshot) -> Result<(), Failure> {
-        if self.storing.is_some() {
+        if matches!(self.aside, Aside::Storing(_)) {
             return Ok(());
         }
         let dir = self.dir.clone();
         let store = move || {
-            let Snapshot { meta, store } = snapshot;
-            store_snapshot(&dir, meta.last, &wal::snapshot::encode(&meta, &store)).map(|()| meta)
+            let bytes = wal::snapshot::encode(&snapshot.meta, &snapshot.store);
+            let stored = store_snapshot(&dir, snapshot.meta.last, &bytes);
+            (snapshot, stored)
         };
         let thread = thread::Builder::new().name("snapshot".to_owned()).spawn(store);
-        self.storing = Some(thread.map_err(|error| Failure::new(self.dir.path(), error))?);
+        self.aside = Aside::Storing(thread.map_err(|error| Failure::new(self.dir.path(), error))?);
         Ok(())
     }
+
+    /// Names a snapshot that was stored aside, or tries again. At the end it is waited for.
+    fn look_after_snapshot(&mut self, is_last: bool) -> Result<(), Failure> {
+        match std::mem::replace(&mut self.aside, Aside::Nothing) {
+            Aside::Storing(thread) if is_last || thread.is_finished() => {
+                let (snapshot, result) = stored(thread);
+                match result {
+                    Ok(()) => {
+                        let ops = self.wal.append_stored(snapshot.meta);
+                        self.perform(ops)
+                    }
+                    Err(failure) if failure.is_full() => {
+                        self.aside = Aside::NoRoom(snapshot, Instant::now() + SNAPSHOT_RETRY);
+                        Ok(())
+                    }
+                    Err(failure) => Err(failure),
+                }
+            }
+            Aside::NoRoom(snapshot, at) if at <= Instant::now() && !is_last => {
+                self.store_aside(snapshot)
+            }
+            aside => {
+                self.aside = aside;
+                Ok(())
+            }
+        }
+    }
+}
+
+fn stored(thread: JoinHandle<(Snapshot, Result<(), Failure>)>) -> (Snapshot, Result<(), Failure>) {
+    thread.join().expect("storing a snapshot does not panic")
 }
 
 fn store_snapshot(dir: &DataDir, last: EntryId, bytes: &[u8]) -> Result<(), Failure> {
@@ -231,9 +363,10 @@ fn retire(
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let number = name.strip_prefix("segment-").and_then(|name| name.strip_suffix(".wal"));
+        let is_snapshot = name.starts_with("snapshot-") && name.ends_with(".snap");
         if let Some(number) = number.and_then(|hex| u64::from_str_radix(hex, 16).ok()) {
             old.push(number);
-        } else if name.ends_with(".snap") && needed.as_ref().is_some_and(|needed| path < *needed) {
+        } else if is_snapshot && needed.as_ref().is_some_and(|needed| path < *needed) {
             // Names sort as entries do. A later one is being stored aside, to be named next.
             fs::remove_file(&path)?;
         }
@@ -253,33 +386,34 @@ fn retire(
     dir.sync()
 }
 
-/// A write that failed.
-struct Failure {
-    path: PathBuf,
-    error: io::Error,
+/// Why the thread does not go on.
+#[derive(Debug)]
+enum Failure {
+    /// Something could not be done on the disk.
+    Disk { path: PathBuf, error: io::Error },
+    /// The node ended while a write waited for room.
+    Ended,
 }
 
 impl Failure {
     fn new(path: &Path, error: io::Error) -> Self {
-        Self { path: path.to_owned(), error }
+        Self::Disk { path: path.to_owned(), error }
     }
 
-    /// Says so in one sentence and ends the process.
-    fn end_the_process(&self) -> ! {
-        let Self { path, error } = self;
-        let path = path.display();
-        match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                eprintln!(
-                    "error: the disk is full at {path}; free some space, then start the node again"
-                );
-            }
-            _ => eprintln!(
-                "error: cannot write {path} ({error}); check the disk, then start the node again"
-            ),
-        }
-        std::process::exit(1);
+    fn is_full(&self) -> bool {
+        matches!(self, Self::Disk { error, .. } if is_full(error))
     }
+
+    fn unless_full(self) -> Result<(), Self> {
+        if self.is_full() { Ok(()) } else { Err(self) }
+    }
+}
+
+/// Says why in one sentence and ends the process.
+fn end_the_process(path: &Path, error: &io::Error) -> ! {
+    let path = path.display();
+    eprintln!("error: cannot write {path} ({error}); check the disk, then start the node again");
+    std::process::exit(1);
 }
 
 #[cfg(test)]

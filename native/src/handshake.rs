@@ -1,14 +1,28 @@
-//! The first two frames of every connection, on the side that accepts.
+//! The first two frames of every connection: a node's own hello, and how it takes those of others.
 
 use crate::node::Node;
 use crate::socket::{self, Fault, Form, HANDSHAKE_TIMEOUT, Socket, invalid};
 use futures_util::SinkExt;
 use raft_core::error::Error;
+use raft_core::id::NodeId;
 use raft_core::request::{Reply, Request};
-use raft_core::wire::{Frame, Hello, VERSION, Welcome};
+use raft_core::wire::{Frame, Hello, PeerId, VERSION, Welcome};
 use tokio::time::timeout;
 
 impl Node {
+    /// The node's hello to another, for a connection of snapshots or for the usual one.
+    pub fn hello(&self, to: NodeId, bulk: bool) -> Hello {
+        let peer = PeerId {
+            node: self.identity.node,
+            to,
+            incarnation: self.identity.incarnation,
+            start: self.start,
+            address: self.address.clone(),
+            bulk,
+        };
+        Hello { version: VERSION, cluster: Some(self.identity.cluster), peer: Some(peer) }
+    }
+
     /// Waits for the hello of whoever dialled: of this version, and for this cluster if it names one.
     pub async fn receive_hello(&self, socket: &mut Socket) -> Result<(Hello, Form), Fault> {
         let first = timeout(HANDSHAKE_TIMEOUT, socket::next_frame(socket)).await;

@@ -19,6 +19,7 @@ use raft_core::error::Error;
 use raft_core::kv::command::{Read, Write};
 use raft_core::request::{self, Consistency, Reply};
 use raft_core::wire::{CLIENT_FRAME_BYTES_MAX, PEER_FRAME_BYTES_MAX};
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,7 +111,8 @@ fn page(node: &Node, path: &str) -> Answer {
         return error_answer(StatusCode::NOT_FOUND, "no_such_page", message);
     };
     let mut answer = content(file);
-    answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, node.content_policy.clone());
+    let policy = content_policy(&node.names.origins());
+    answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     answer
 }
 
@@ -237,7 +239,11 @@ fn refusal(error: &Error) -> Answer {
         }
         Error::Denied { .. } => StatusCode::FORBIDDEN,
         Error::NotFound => StatusCode::NOT_FOUND,
-        Error::SequencePassed | Error::SessionExpired => StatusCode::CONFLICT,
+        Error::SequencePassed
+        | Error::SessionExpired
+        | Error::Refused { .. }
+        | Error::NodeTaken { .. }
+        | Error::OlderCopy { .. } => StatusCode::CONFLICT,
         Error::ConditionFailed { .. } => StatusCode::PRECONDITION_FAILED,
         Error::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Error::NoQuorum | Error::NotLeader { .. } | Error::Overloaded { .. } => {
@@ -269,8 +275,8 @@ fn unexpected(reply: &Reply) -> Error {
 }
 
 /// What a page of this node may do: run its own code, and speak to the nodes of its cluster.
-pub fn content_policy(origins: impl Iterator<Item = impl AsRef<str>>) -> HeaderValue {
-    let sockets = origins.map(|origin| origin.as_ref().replacen("http", "ws", 1));
+fn content_policy(origins: &BTreeSet<String>) -> HeaderValue {
+    let sockets = origins.iter().map(|origin| origin.replacen("http", "ws", 1));
     let policy = format!(
         "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' \
          'unsafe-inline'; img-src 'self' data:; connect-src 'self' {}; base-uri 'none'; form-action 'none'; \
@@ -286,10 +292,11 @@ mod tests {
 
     #[test]
     fn every_page_may_speak_to_the_cluster_and_to_nobody_else() {
-        let policy = content_policy(["http://localhost:8001", "http://db.example:8002"].iter());
+        let origins = ["http://localhost:8001", "http://db.example:8002"].map(str::to_owned);
+        let policy = content_policy(&origins.into());
         let policy = policy.to_str().unwrap();
         assert!(
-            policy.contains("connect-src 'self' ws://localhost:8001 ws://db.example:8002;"),
+            policy.contains("connect-src 'self' ws://db.example:8002 ws://localhost:8001;"),
             "{policy}"
         );
     }

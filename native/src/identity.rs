@@ -3,7 +3,7 @@
 use raft_core::id::{ClusterId, Incarnation, NodeId};
 
 /// The version of the whole directory's layout, on the first line.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 
 /// What the `identity` file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,8 +14,19 @@ pub struct Identity {
     pub node: NodeId,
     /// The life of this directory.
     pub incarnation: Incarnation,
-    /// The addresses the cluster was founded with, in the order of the nodes.
-    pub founded_by: Vec<String>,
+    /// How often a node was started in this life, the present time included.
+    pub starts: u32,
+    /// How this life came to the cluster.
+    pub origin: Origin,
+}
+
+/// How the life of a directory came to its cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// With it: these are the addresses it was founded with, in the order of the nodes.
+    Founded(Vec<String>),
+    /// Later, or anew after the life before was lost. It waits for a leader to admit it.
+    Joined,
 }
 
 /// Why a file says nothing about whose directory it is.
@@ -28,47 +39,74 @@ pub enum IdentityError {
 }
 
 impl Identity {
-    /// The founding members, each with its address.
-    pub fn members(&self) -> impl Iterator<Item = (NodeId, &str)> {
-        (1..).map(NodeId).zip(self.founded_by.iter().map(String::as_str))
+    /// The members the cluster was founded with, each with its address; none for a life that joined.
+    pub fn founders(&self) -> impl Iterator<Item = (NodeId, &str)> {
+        let addresses = match &self.origin {
+            Origin::Founded(addresses) => addresses.as_slice(),
+            Origin::Joined => &[],
+        };
+        (1..).map(NodeId).zip(addresses.iter().map(String::as_str))
+    }
+
+    /// The same life, started once more.
+    pub fn started(self) -> Self {
+        Self { starts: self.starts.saturating_add(1), ..self }
     }
 
     /// The file's content.
     pub fn encode(&self) -> String {
+        let Self { cluster, node, incarnation, starts, origin } = self;
+        let origin = match origin {
+            Origin::Founded(addresses) => format!("founded-by {}", addresses.join(",")),
+            Origin::Joined => "joined".to_owned(),
+        };
         let lines = format!(
-            "raft-kv {VERSION}\ncluster {:016x}\nnode {}\nincarnation {:016x}\nfounded-by {}\n",
-            self.cluster.0,
-            self.node,
-            self.incarnation.0,
-            self.founded_by.join(",")
+            "raft-kv {VERSION}\ncluster {cluster}\nnode {node}\nincarnation {incarnation}\n\
+             starts {starts}\n{origin}\n"
         );
-        format!("{lines}crc32 {:08x}\n", crc32fast::hash(lines.as_bytes()))
+        lines.clone() + &crc_line(&lines)
     }
 
     /// The inverse of [`Identity::encode`].
     pub fn decode(text: &str) -> Result<Self, IdentityError> {
-        let damaged = IdentityError::Damaged;
-        let first = text.lines().next().and_then(|line| line.strip_prefix("raft-kv "));
-        match first {
-            None => return Err(damaged),
-            Some(VERSION) => {}
-            Some(other) => return Err(IdentityError::Version(other.to_owned())),
+        // Files of all versions end with their checksum, so damage is not taken for another version.
+        let (lines, crc) = text
+            .split_at_checked(text.len().saturating_sub(CRC_LINE_BYTES))
+            .ok_or(IdentityError::Damaged)?;
+        if crc != crc_line(lines) {
+            return Err(IdentityError::Damaged);
         }
-        let mut fields = text.lines().skip(1).map(|line| line.split_once(' ').unwrap_or_default());
-        let mut field =
-            |name: &str| fields.next().filter(|(key, _)| *key == name).map(|(_, value)| value);
-        let hex = |text: &str| u64::from_str_radix(text, 16).ok();
-        let mut read = || {
-            Some(Self {
-                cluster: ClusterId(hex(field("cluster")?)?),
-                node: NodeId(field("node")?.parse().ok()?),
-                incarnation: Incarnation(hex(field("incarnation")?)?),
-                founded_by: field("founded-by")?.split(',').map(str::to_owned).collect(),
-            })
-        };
-        // Whatever was read must be written the same way, checksum included.
-        read().filter(|identity| identity.encode() == text).ok_or(damaged)
+        match lines.lines().next().and_then(|line| line.strip_prefix("raft-kv ")) {
+            Some(VERSION) => Self::read(lines).ok_or(IdentityError::Damaged),
+            Some(other) => Err(IdentityError::Version(other.to_owned())),
+            None => Err(IdentityError::Damaged),
+        }
     }
+
+    fn read(lines: &str) -> Option<Self> {
+        let mut lines = lines.lines().skip(1);
+        let mut field = |name: &str| lines.next()?.strip_prefix(name)?.strip_prefix(' ');
+        let hex = |text: &str| u64::from_str_radix(text, 16).ok();
+        let cluster = ClusterId(hex(field("cluster")?)?);
+        let node = NodeId(field("node")?.parse().ok()?);
+        let incarnation = Incarnation(hex(field("incarnation")?)?);
+        let starts = field("starts")?.parse().ok()?;
+        let origin = match lines.next()? {
+            "joined" => Origin::Joined,
+            line => {
+                let addresses = line.strip_prefix("founded-by ")?;
+                Origin::Founded(addresses.split(',').map(str::to_owned).collect())
+            }
+        };
+        Some(Self { cluster, node, incarnation, starts, origin })
+    }
+}
+
+/// The length of the last line: `crc32`, a space, eight digits and the line's end.
+const CRC_LINE_BYTES: usize = 15;
+
+fn crc_line(lines: &str) -> String {
+    format!("crc32 {:08x}\n", crc32fast::hash(lines.as_bytes()))
 }
 
 #[cfg(test)]
@@ -76,20 +114,29 @@ mod tests {
     use super::*;
 
     fn identity() -> Identity {
+        let addresses = vec!["localhost:8001".to_owned(), "localhost:8002".to_owned()];
         Identity {
             cluster: ClusterId(0x0123_4567_89ab_cdef),
             node: NodeId(2),
             incarnation: Incarnation(42),
-            founded_by: vec!["localhost:8001".to_owned(), "localhost:8002".to_owned()],
+            starts: 7,
+            origin: Origin::Founded(addresses),
         }
     }
 
     #[test]
     fn identity_is_these_bytes() {
-        let lines = "raft-kv 1\ncluster 0123456789abcdef\nnode 2\nincarnation 000000000000002a\n\
-                     founded-by localhost:8001,localhost:8002\n";
-        assert!(identity().encode().starts_with(lines), "{}", identity().encode());
-        assert_eq!(Identity::decode(&identity().encode()), Ok(identity()));
+        let joined = Identity { origin: Origin::Joined, ..identity() };
+        for (identity, last) in
+            [(identity(), "founded-by localhost:8001,localhost:8002"), (joined, "joined")]
+        {
+            let lines = format!(
+                "raft-kv 2\ncluster 0123456789abcdef\nnode 2\nincarnation 000000000000002a\n\
+                 starts 7\n{last}\ncrc32 "
+            );
+            assert!(identity.encode().starts_with(&lines), "{}", identity.encode());
+            assert_eq!(Identity::decode(&identity.encode()), Ok(identity));
+        }
     }
 
     #[test]
@@ -114,7 +161,10 @@ mod tests {
 
     #[test]
     fn another_version_is_told_from_damage() {
-        let newer = identity().encode().replace("raft-kv 1", "raft-kv 2");
-        assert_eq!(Identity::decode(&newer), Err(IdentityError::Version("2".to_owned())));
+        let text = identity().encode().replace("raft-kv 2", "raft-kv 3");
+        assert_eq!(Identity::decode(&text), Err(IdentityError::Damaged));
+        let (lines, _) = text.split_at(text.len() - CRC_LINE_BYTES);
+        let newer = lines.to_owned() + &crc_line(lines);
+        assert_eq!(Identity::decode(&newer), Err(IdentityError::Version("3".to_owned())));
     }
 }

@@ -26,3 +26,4 @@ pub mod peers;
 pub mod refusal;
 pub mod server;
 pub mod socket;
+pub mod start;

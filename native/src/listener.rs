@@ -40,49 +40,61 @@ const HTTP_END_MAX: Duration = Duration::from_secs(30);
 /// How long to wait when no more connections can be accepted, as when files run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Takes the port: every address that the host of `own` stands for on this machine, and no other.
-pub fn bind(own: &str) -> Result<Vec<TcpListener>, Refusal> {
-    let resolved = own.to_socket_addrs().map_err(|error| {
-        Refusal::other(format!("{own} leads nowhere ({error}); check the host name in --cluster"))
-    })?;
-    let (mut listeners, mut failure) = (Vec::new(), None);
-    for address in resolved {
-        match TcpListener::bind(address) {
-            Ok(listener) => listeners.push(listener),
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                return Err(Refusal::other(format!(
-                    "port in use: {own} is taken by another process; stop that one or choose another port"
-                )));
+/// The node's port.
+#[derive(Debug)]
+pub struct Port {
+    listeners: Vec<TcpListener>,
+}
+
+impl Port {
+    /// Takes the port: every address that the host of `own` stands for on this machine, and no other.
+    pub fn bind(own: &str) -> Result<Self, Refusal> {
+        let resolved = own.to_socket_addrs().map_err(|error| {
+            Refusal::other(format!("{own} leads nowhere ({error}); check the host name"))
+        })?;
+        let (mut listeners, mut failure) = (Vec::new(), None);
+        for address in resolved {
+            match TcpListener::bind(address) {
+                Ok(listener) => listeners.push(listener),
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                    return Err(Refusal::other(format!(
+                        "port in use: {own} is taken by another process; stop that one or choose another port"
+                    )));
+                }
+                Err(error) => failure = Some(error),
             }
-            Err(error) => failure = Some(error),
+        }
+        // A host may stand for an address of a kind that this machine does not have, as ::1 without IPv6.
+        match failure {
+            Some(error) if listeners.is_empty() => Err(Refusal::other(format!(
+                "cannot listen at {own} ({error}); give this node an address of this machine"
+            ))),
+            _ => Ok(Self { listeners }),
         }
     }
-    // A host may stand for an address of a kind that this machine does not have, as ::1 without IPv6.
-    match failure {
-        Some(error) if listeners.is_empty() => Err(Refusal::other(format!(
-            "cannot listen at {own} ({error}); give this node an address of this machine in --cluster"
-        ))),
-        _ => Ok(listeners),
+
+    /// Accepts connections for `node` from now on, as long as its runtime is there.
+    pub fn serve(&self, node: &Arc<Node>) -> io::Result<()> {
+        for listener in &self.listeners {
+            let listener = listener.try_clone()?;
+            listener.set_nonblocking(true)?;
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            tokio::spawn(accept(node.clone(), listener));
+        }
+        Ok(())
     }
 }
 
-/// Accepts connections from now on.
-pub fn serve(node: &Arc<Node>, listener: TcpListener) -> io::Result<()> {
-    listener.set_nonblocking(true)?;
-    let listener = tokio::net::TcpListener::from_std(listener)?;
-    let node = node.clone();
-    tokio::spawn(async move {
-        loop {
-            let Ok(arriving) = node.budget.arriving.clone().acquire_owned().await else { return };
-            match listener.accept().await {
-                Ok((stream, _)) => {
-                    tokio::spawn(serve_connection(node.clone(), stream, arriving));
-                }
-                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+async fn accept(node: Arc<Node>, listener: tokio::net::TcpListener) {
+    loop {
+        let Ok(arriving) = node.budget.arriving.clone().acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                tokio::spawn(serve_connection(node.clone(), stream, arriving));
             }
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
-    });
-    Ok(())
+    }
 }
 
 async fn serve_connection(node: Arc<Node>, stream: TcpStream, arriving: OwnedSemaphorePermit) {

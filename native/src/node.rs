@@ -1,37 +1,41 @@
 //! One node: everything in its place, in the order in which a start may still be refused.
 
-use crate::args::{self, Asked};
+use crate::args::{self, Asked, Orders};
 use crate::clock::Clock;
 use crate::console::{Console, Transcript};
-use crate::datadir::{self, Opened};
-use crate::disk::{self, Disk};
-use crate::http;
+use crate::datadir::Opened;
+use crate::disk::{self, Disk, DiskState};
 use crate::identity::Identity;
-use crate::listener::{self, Budget};
+use crate::listener::{Budget, Port};
 use crate::origin::Names;
-use crate::peers::Links;
 use crate::peers::seats::Seats;
 use crate::refusal::Refusal;
 use crate::server::{Inbox, Server};
-use hyper::header::HeaderValue;
+use crate::start::{OLDER_COPY, Settled, random, settle};
 use raft_core::config::{Config, Limits, Timing};
-use raft_core::id::{ClusterId, Incarnation, NodeId, WriteSeq};
+use raft_core::id::Incarnation;
 use raft_core::raft::membership::Member;
 use raft_core::replica::Replica;
+use raft_core::request::Request;
 use raft_core::wal::{SEGMENT_BYTES, Wal};
 use std::io;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
 
 /// What all connections of a node share.
 #[derive(Debug)]
 pub struct Node {
     /// Who the node is.
     pub identity: Identity,
+    /// The number of this process: the upper half counts the starts of the directory, the lower is random.
+    pub start: u64,
+    /// Where it can be dialled.
+    pub address: String,
     /// The names it is known by, and the pages it answers.
     pub names: Names,
     /// The way to its replica.
@@ -40,10 +44,18 @@ pub struct Node {
     pub seats: Seats,
     /// How many connections it may have.
     pub budget: Budget,
-    /// What its pages may do, for the header of that name.
-    pub content_policy: HeaderValue,
     /// Where its lines are printed.
     pub console: Console,
+    /// Woken when a peer knows a later start of the data directory.
+    pub older_copy: Notify,
+}
+
+/// How the life of a node ended in this process.
+enum End {
+    /// It was told to stop.
+    Told,
+    /// Its data directory is an older copy: another life has to begin.
+    OlderCopy,
 }
 
 /// Runs `raft-kv` with the arguments of the process.
@@ -54,7 +66,7 @@ pub fn main() -> ExitCode {
             let _ = text.print();
             Ok(())
         }
-        Ok(Asked::Node { id, addresses, data_dir }) => run(id, addresses, &data_dir),
+        Ok(Asked::Node(orders)) => run(&orders),
         Err(refusal) => Err(refusal),
     };
     match result {
@@ -68,102 +80,148 @@ pub fn main() -> ExitCode {
 
 /// Runs a node until it is told to stop. It has the port before it looks at the disk, and has checked
 /// everything before it changes anything.
-fn run(id: NodeId, addresses: Vec<String>, data_dir: &Path) -> Result<(), Refusal> {
+fn run(orders: &Orders) -> Result<(), Refusal> {
     let clock = Clock::start();
-    let own = addresses[id.0 as usize - 1].clone();
-    let listeners = listener::bind(&own)?;
-    let wanted = Identity {
-        cluster: ClusterId::of(&addresses),
-        node: id,
-        incarnation: Incarnation(random()?.max(1)),
-        founded_by: addresses,
-    };
-    let opened = datadir::open(data_dir, &wanted)?;
-
-    let cannot = |error: io::Error| {
-        Refusal::other(format!("cannot start threads and timers ({error}); free some resources"))
-    };
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot)?;
-    let console = Console::start().map_err(cannot)?;
-    Transcript::begin(id, &wanted.founded_by).into_iter().for_each(|line| console.say(line));
-    if let Some(repair) = &opened.repair {
-        console.diagnostic(repair.clone());
+    let port = Port::bind(&orders.address)?;
+    let console = Console::start().map_err(cannot_start)?;
+    let mut begin_anew = None;
+    loop {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(cannot_start)?;
+        let mut disk = None;
+        let life = live(orders, &port, clock, &console, begin_anew, &mut disk);
+        let ended = runtime.block_on(life);
+        // Dropping the runtime drops the server and with it the queue to the disk, which is then emptied.
+        drop(runtime);
+        if let Some(thread) = disk {
+            let _ = thread.join();
+        }
+        console.flush();
+        match ended? {
+            End::Told => return Ok(()),
+            End::OlderCopy => begin_anew = Some(OLDER_COPY),
+        }
     }
+}
 
-    let identity = Identity { incarnation: opened.incarnation, ..wanted };
-    let names = Names::of(&own, &identity.founded_by);
+/// One life of the node, from its start on. Leaves the disk thread in `disk`, to be waited for.
+async fn live(
+    orders: &Orders,
+    port: &Port,
+    clock: Clock,
+    console: &Console,
+    begin_anew: Option<&'static str>,
+    disk: &mut Option<JoinHandle<()>>,
+) -> Result<End, Refusal> {
+    let mut signals = Signals::new().map_err(cannot_start)?;
+    let settled = tokio::select! {
+        () = signals.received() => return Ok(End::Told),
+        settled = settle(orders, begin_anew) => settled?,
+    };
+    let Settled { opened, start, addresses, notice } = settled;
     let (inbox, arrivals) = Inbox::new();
     let node = Arc::new(Node {
-        content_policy: http::content_policy(names.origins()),
-        identity,
-        names,
+        identity: opened.identity.clone(),
+        start,
+        address: orders.address.clone(),
+        names: Names::of(&orders.address, &addresses),
         inbox,
         seats: Seats::default(),
         budget: Budget::default(),
-        console,
+        console: console.clone(),
+        older_copy: Notify::new(),
     });
-    let (replica, disk, persisted, disk_thread) = restore(&node.identity, opened, &clock)?;
-    let first_ticket = random()?;
+    let has_set_aside = opened.has_set_aside;
+    let (replica, queue, state, thread) = restore(orders, opened, clock)?;
+    *disk = Some(thread);
+    let transcript = Transcript::begin(&node.identity, replica.raft().configuration());
+    if begin_anew.is_none() {
+        Transcript::greeting(node.identity.node, &addresses)
+            .into_iter()
+            .for_each(|line| console.say(line));
+    }
+    if let Some(notice) = notice {
+        console.diagnostic(notice);
+    }
+    console.say(transcript.waiting());
+    port.serve(&node).map_err(cannot_start)?;
+    let server = Server::new(&node, replica, clock, queue, transcript, has_set_aside, random()?);
+    // A task like all others: it gets its turn after those that read what has arrived.
+    let server = tokio::spawn(server.run(arrivals, state));
+    tokio::select! {
+        () = signals.received() => {}
+        () = node.older_copy.notified() => return Ok(End::OlderCopy),
+        // The thread that ended, or the assertion that failed, has said why.
+        _ = server => return Err(Refusal::other("the node has stopped; see the lines above".to_owned())),
+    }
+    tokio::select! {
+        () = hand_over(&node) => {}
+        // Whoever tells it twice does not want to wait.
+        () = signals.received() => {}
+    }
+    Ok(End::Told)
+}
 
-    let ended = runtime.block_on(async {
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
-        let links = Links::start(&node);
-        for listener in listeners {
-            listener::serve(&node, listener).map_err(cannot)?;
-        }
-        let server = Server::new(replica, clock, disk, links, node.console.clone(), first_ticket);
-        // A task like all others: it gets its turn after those that read what has arrived.
-        let server = tokio::spawn(server.run(arrivals, persisted));
-        tokio::select! {
-            _ = interrupt.recv() => Ok(()),
-            _ = terminate.recv() => Ok(()),
-            // The thread that ended, or the assertion that failed, has said why.
-            _ = server => Err(Refusal::other("the node has stopped; see the lines above".to_owned())),
-        }
-    });
-    // Dropping the runtime drops the server and with it the queue to the disk, which is then emptied.
-    drop(runtime);
-    let _ = disk_thread.join();
-    node.console.flush();
-    ended
+/// A leader hands over before it goes, so that the others need not first miss it.
+async fn hand_over(node: &Node) {
+    let transfer = node.inbox.ask(Request::Transfer { to: None });
+    let _ = timeout(Timing::default().election_timeout_max, transfer).await;
 }
 
 /// The replica as the disk remembers it, and the thread that will write for it.
+#[allow(clippy::type_complexity)]
 fn restore(
-    identity: &Identity,
+    orders: &Orders,
     opened: Opened,
-    clock: &Clock,
-) -> Result<(Replica, Disk, watch::Receiver<WriteSeq>, JoinHandle<()>), Refusal> {
-    let Opened { dir, durable, replayed, spares, .. } = opened;
-    let Identity { cluster, node, incarnation, .. } = *identity;
+    clock: Clock,
+) -> Result<(Replica, Disk, watch::Receiver<DiskState>, JoinHandle<()>), Refusal> {
+    let Opened { dir, identity, durable, replayed, spares, .. } = opened;
+    let Identity { cluster, node, incarnation, .. } = identity;
     let limits = Limits::default();
     let wal = Wal::resume(cluster, node, incarnation, SEGMENT_BYTES, &replayed);
     let current = replayed.tail.segments.last().map(|(number, _)| *number);
-    let (disk, persisted, thread) = disk::start(dir, wal, current, spares, limits.writes_max)
-        .map_err(|error| {
-            Refusal::other(format!("cannot start the disk thread ({error}); free some resources"))
-        })?;
-    let member = |(id, address): (NodeId, &str)| Member {
+    let (disk, state, thread) =
+        disk::start(dir, wal, current, spares, limits.writes_max).map_err(cannot_start)?;
+    let founders = identity.founders().map(|(id, address)| Member {
         id,
         address: address.to_owned(),
         incarnation: Incarnation::UNKNOWN,
-    };
+    });
+    let timing = Timing { lease_drift_percent: orders.lease_drift_percent, ..Timing::default() };
     let config = Config {
         id: node,
         cluster,
         incarnation,
-        members: identity.members().map(member).collect(),
+        members: founders.collect(),
         seed: random()?,
-        timing: Timing::default(),
+        timing,
         limits,
     };
-    Ok((Replica::restore(config, durable, clock.now()), disk, persisted, thread))
+    Ok((Replica::restore(config, durable, clock.now()), disk, state, thread))
 }
 
-fn random() -> Result<u64, Refusal> {
-    getrandom::u64().map_err(|error| {
-        Refusal::other(format!("the system gives no random numbers ({error}); see getrandom(2)"))
-    })
+/// SIGINT and SIGTERM.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn received(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+fn cannot_start(error: io::Error) -> Refusal {
+    Refusal::other(format!("cannot start threads and timers ({error}); free some resources"))
 }

@@ -7,22 +7,32 @@ use hyper::HeaderMap;
 use hyper::header::{HOST, HeaderName, ORIGIN};
 use raft_core::error::Error;
 use std::collections::BTreeSet;
+use std::sync::{PoisonError, RwLock};
 
 /// The names this node answers to, and the pages it answers.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Names {
+    own: String,
     hosts: BTreeSet<String>,
-    origins: BTreeSet<String>,
+    /// The cluster's own pages, such as `http://localhost:8001`.
+    origins: RwLock<BTreeSet<String>>,
 }
 
 impl Names {
     /// The names of the node at `own`, in the cluster at `addresses`.
-    pub fn of(own: &str, addresses: &[String]) -> Self {
-        let origins = addresses.iter().flat_map(|address| names(address));
-        Self {
-            hosts: names(own).into_iter().collect(),
-            origins: origins.map(|name| format!("http://{name}")).collect(),
-        }
+    pub fn of<A: AsRef<str>>(own: &str, addresses: impl IntoIterator<Item = A>) -> Self {
+        let hosts = names(own).into_iter().collect();
+        let names = Self { own: own.to_owned(), hosts, origins: RwLock::default() };
+        names.follow(addresses);
+        names
+    }
+
+    /// The cluster is now at `addresses`.
+    pub fn follow<A: AsRef<str>>(&self, addresses: impl IntoIterator<Item = A>) {
+        let others = addresses.into_iter().flat_map(|address| names(address.as_ref()));
+        let all = names(&self.own).into_iter().chain(others);
+        let origins = all.map(|name| format!("http://{name}")).collect();
+        *self.origins.write().unwrap_or_else(PoisonError::into_inner) = origins;
     }
 
     /// Refuses a request from a page, or for a host, that is none of ours. A request without an origin
@@ -38,7 +48,7 @@ impl Names {
             )));
         }
         match single(headers, ORIGIN)? {
-            Some(origin) if !self.origins.contains(&origin) => Err(denied(&format!(
+            Some(origin) if !self.origins().contains(&origin) => Err(denied(&format!(
                 "pages of {origin} may not ask; use the page of a node of this cluster"
             ))),
             _ => Ok(()),
@@ -46,8 +56,8 @@ impl Names {
     }
 
     /// The cluster's own pages, such as `http://localhost:8001`.
-    pub fn origins(&self) -> impl Iterator<Item = &str> {
-        self.origins.iter().map(String::as_str)
+    pub fn origins(&self) -> BTreeSet<String> {
+        self.origins.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -90,7 +100,7 @@ mod tests {
         if let Some(origin) = origin {
             headers.insert(ORIGIN, HeaderValue::from_str(origin).unwrap());
         }
-        Names::of(own, &addresses).check(&headers).is_ok()
+        Names::of(own, addresses).check(&headers).is_ok()
     }
 
     #[test]
@@ -118,8 +128,23 @@ mod tests {
     }
 
     #[test]
+    fn pages_of_a_node_that_is_added_may_ask_and_of_one_that_is_removed_may_not() {
+        let names = Names::of("localhost:8001", ["localhost:8001", "localhost:8002"]);
+        let may_ask = |origin: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, HeaderValue::from_static("localhost:8001"));
+            headers.insert(ORIGIN, HeaderValue::from_static(origin));
+            names.check(&headers).is_ok()
+        };
+        assert!(may_ask("http://localhost:8002") && !may_ask("http://localhost:8004"));
+        names.follow(["localhost:8004"]);
+        assert!(!may_ask("http://localhost:8002") && may_ask("http://localhost:8004"));
+        assert!(may_ask("http://localhost:8001"), "its own");
+    }
+
+    #[test]
     fn a_request_without_a_host_or_with_two_is_refused() {
-        let names = Names::of("localhost:8001", &["localhost:8001".to_owned()]);
+        let names = Names::of("localhost:8001", ["localhost:8001"]);
         let mut headers = HeaderMap::new();
         assert!(names.check(&headers).is_err());
         headers.append(HOST, HeaderValue::from_static("localhost:8001"));
@@ -130,7 +155,7 @@ mod tests {
 
     #[test]
     fn port_80_may_go_unsaid() {
-        let names = Names::of("db.example:80", &["db.example:80".to_owned()]);
+        let names = Names::of("db.example:80", ["db.example:80"]);
         let mut headers = HeaderMap::new();
         headers.insert(HOST, HeaderValue::from_static("db.example"));
         headers.insert(ORIGIN, HeaderValue::from_static("http://db.example"));

@@ -1,7 +1,10 @@
-//! Connections between nodes. Each node dials every other and sends; what it receives comes over the
+//! Connections between nodes. Each node dials the others and sends; what it receives comes over the
 //! connections that the others dialled. So a connection has one direction and one owner who restores it.
+//! Snapshots travel on connections of their own, so that nothing waits behind them.
 
 pub mod dial;
+pub mod greeting;
+pub mod links;
 pub mod seats;
 
 use crate::node::Node;
@@ -9,19 +12,14 @@ use crate::server::Arrival;
 use crate::socket::{self, Fault, Form, Socket, invalid};
 use futures_util::StreamExt;
 use raft_core::error::Error;
-use raft_core::id::NodeId;
 use raft_core::replica::Envelope;
 use raft_core::wire::{Frame, Hello, PeerId};
 use seats::Seat;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
 
 /// The path at which a node takes the connections of other nodes.
 pub const PEER_PATH: &str = "/v1/peer";
-
-/// Batches that wait for a slow connection. A batch that finds no room is dropped: Raft sends again.
-const QUEUE_BATCHES_MAX: usize = 128;
 
 /// A dialling node pings this often, so that both sides notice when the other is gone without a word.
 pub const PING_INTERVAL: Duration = Duration::from_secs(2);
@@ -33,47 +31,11 @@ pub const SILENCE_MAX: Duration = Duration::from_secs(6);
 /// each of them.
 pub const READ_BUFFER_BYTES: usize = 64 << 10;
 
-/// The sending ends of the connections to all other nodes.
-#[derive(Debug)]
-pub struct Links {
-    links: Vec<Link>,
-}
-
-#[derive(Debug)]
-struct Link {
-    to: NodeId,
-    queue: mpsc::Sender<Vec<Envelope>>,
-}
-
-impl Links {
-    /// Starts to dial every other node, and goes on with it.
-    pub fn start(node: &Arc<Node>) -> Self {
-        let others = node.identity.members().filter(|(id, _)| *id != node.identity.node);
-        let start = |(to, address): (NodeId, &str)| {
-            let (queue, waiting) = mpsc::channel(QUEUE_BATCHES_MAX);
-            tokio::spawn(dial::keep_connected(node.clone(), to, address.to_owned(), waiting));
-            Link { to, queue }
-        };
-        Self { links: others.map(start).collect() }
-    }
-
-    /// Sends each envelope to its node, in one batch for each; drops what finds no room.
-    pub fn send(&self, mut envelopes: Vec<Envelope>) {
-        for Link { to, queue } in &self.links {
-            let batch: Vec<Envelope> =
-                envelopes.extract_if(.., |envelope| envelope.to == *to).collect();
-            if !batch.is_empty() {
-                let _ = queue.try_send(batch);
-            }
-        }
-    }
-}
-
 /// Receives what another node sends, from its hello on, until the connection ends. `on_welcome` is called
 /// when it is known to be another node.
 pub async fn receive(node: Arc<Node>, mut socket: Socket, on_welcome: impl FnOnce()) {
     let fault = match node.receive_hello(&mut socket).await {
-        Ok((hello, Form::Binary)) => match admit(&node, &hello) {
+        Ok((hello, Form::Binary)) => match admit(&node, hello) {
             Ok((peer, seat)) => {
                 on_welcome();
                 receive_batches(&node, &mut socket, peer, seat).await
@@ -88,8 +50,9 @@ pub async fn receive(node: Arc<Node>, mut socket: Socket, on_welcome: impl FnOnc
     }
 }
 
-/// Decides whether a node may connect.
-fn admit(node: &Node, hello: &Hello) -> Result<(PeerId, Seat), Error> {
+/// Decides whether a node may connect. It need not be in any configuration that is known here: a node
+/// that joins has none, and the leader that adds it may be a stranger to it.
+fn admit(node: &Node, hello: Hello) -> Result<(PeerId, Seat), Error> {
     let denied = |reason: String| Error::Denied { reason };
     let own = node.identity.node;
     let Some(peer) = hello.peer else {
@@ -110,16 +73,18 @@ fn admit(node: &Node, hello: &Hello) -> Result<(PeerId, Seat), Error> {
     if peer.node == own {
         return Err(denied(format!("node {own} is this node; give each node its own --id")));
     }
-    if node.identity.members().all(|(id, _)| id != peer.node) {
-        return Err(denied(format!("node {} is not in the cluster; check --cluster", peer.node)));
+    if peer.address.parse::<crate::address::Address>().is_err() {
+        return Err(denied("a node must name its address; give it".to_owned()));
     }
-    Ok((peer, node.seats.take(peer.node, peer.incarnation)?))
+    let seat = node.seats.take(&peer)?;
+    Ok((peer, seat))
 }
 
 async fn receive_batches(node: &Node, socket: &mut Socket, peer: PeerId, mut seat: Seat) -> Fault {
     if let Err(fault) = node.send_welcome(socket, Form::Binary).await {
         return fault;
     }
+    node.inbox.put(Arrival::Hello { node: peer.node, address: peer.address.clone() }).await;
     let mut heard = Instant::now();
     let mut look = tokio::time::interval(PING_INTERVAL);
     loop {
@@ -139,19 +104,25 @@ async fn receive_batches(node: &Node, socket: &mut Socket, peer: PeerId, mut sea
             Ok(Some(_)) => {
                 return Fault::Foul(invalid("a peer sends its batches and nothing else"));
             }
-            Ok(None) => continue,
+            Ok(None) => {
+                seat.heard(false);
+                continue;
+            }
             Err(fault) => return fault,
         };
-        let is_proper =
-            |envelope: &Envelope| (envelope.from, envelope.to) == (peer.node, node.identity.node);
+        let is_proper = |envelope: &Envelope| {
+            (envelope.from, envelope.incarnation, envelope.to)
+                == (peer.node, peer.incarnation, node.identity.node)
+        };
         if !envelopes.iter().all(is_proper) {
             return Fault::Foul(Error::Denied {
                 reason: format!(
-                    "node {} may send its own messages to this node, no others",
+                    "node {} may send its own messages of this life to this node, no others",
                     peer.node
                 ),
             });
         }
+        seat.heard(true);
         node.inbox.put(Arrival::Peer(envelopes)).await;
     }
 }

@@ -2,14 +2,19 @@
 //! the effects once, and hands the lanes out; batching comes from that.
 
 use crate::clock::Clock;
-use crate::console::{Console, Transcript};
-use crate::disk::Disk;
-use crate::peers::Links;
+use crate::console::Transcript;
+use crate::disk::{Disk, DiskState};
+use crate::identity::Identity;
+use crate::node::Node;
+use crate::peers::links::Links;
 use raft_core::error::Error;
-use raft_core::id::{Ticket, WriteSeq};
+use raft_core::id::{NodeId, Ticket};
+use raft_core::raft::event::Event;
+use raft_core::raft::membership::{Configuration, Member};
 use raft_core::replica::{Effects, Envelope, Input, Replica};
 use raft_core::request::{Request, Response};
 use std::collections::HashMap;
+use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::task::yield_now;
 
@@ -20,6 +25,13 @@ pub const ARRIVALS_MAX: usize = 256;
 /// Something that arrived for the replica.
 #[derive(Debug)]
 pub enum Arrival {
+    /// Another node has connected, and can be dialled at this address.
+    Hello {
+        /// The node.
+        node: NodeId,
+        /// As `host:port`.
+        address: String,
+    },
     /// From another node, checked to be from it and for us.
     Peer(Vec<Envelope>),
     /// From a client: requests, each with the client's number for it.
@@ -65,14 +77,16 @@ impl Inbox {
 /// The owner of the replica.
 #[derive(Debug)]
 pub struct Server {
+    node: Arc<Node>,
     replica: Replica,
     clock: Clock,
     disk: Disk,
     links: Links,
-    console: Console,
     transcript: Transcript,
-    /// The last write that was reported to the replica.
-    persisted: WriteSeq,
+    /// What was last reported to the replica.
+    reported: DiskState,
+    /// Whether files of an earlier life wait for this one to vote.
+    has_set_aside: bool,
     /// The next ticket. The first is random: a late answer to a ticket of the process before this one
     /// must not be taken for an answer to one of ours.
     next_ticket: u64,
@@ -83,31 +97,36 @@ pub struct Server {
 impl Server {
     /// A server; `first_ticket` is random.
     pub fn new(
+        node: &Arc<Node>,
         replica: Replica,
         clock: Clock,
         disk: Disk,
-        links: Links,
-        console: Console,
+        transcript: Transcript,
+        has_set_aside: bool,
         first_ticket: u64,
     ) -> Self {
-        Self {
+        let configuration = replica.raft().configuration().clone();
+        let mut server = Self {
+            node: node.clone(),
             replica,
             clock,
             disk,
-            links,
-            console,
-            transcript: Transcript::default(),
-            persisted: WriteSeq::default(),
+            links: Links::new(node),
+            transcript,
+            reported: DiskState::default(),
+            has_set_aside,
             next_ticket: first_ticket,
             waiting: HashMap::new(),
-        }
+        };
+        server.follow(&configuration);
+        server
     }
 
     /// Runs until the disk thread or every sender of the inbox is gone.
     pub async fn run(
         mut self,
         mut arrivals: mpsc::Receiver<Arrival>,
-        mut persisted: watch::Receiver<WriteSeq>,
+        mut disk: watch::Receiver<DiskState>,
     ) {
         let mut batch = Vec::with_capacity(ARRIVALS_MAX);
         let timer = tokio::time::sleep_until(self.clock.timer(self.replica.deadline()));
@@ -117,16 +136,16 @@ impl Server {
             timer.as_mut().reset(self.clock.timer(self.replica.deadline()));
             tokio::select! {
                 biased;
-                change = persisted.changed() => if change.is_err() { return },
+                change = disk.changed() => if change.is_err() { return },
                 received = arrivals.recv_many(&mut batch, ARRIVALS_MAX) => if received == 0 { return },
                 () = &mut timer => {}
             }
-            self.step_arrived(&mut batch, &mut arrivals, &mut persisted);
+            self.step_arrived(&mut batch, &mut arrivals, &mut disk);
             if self.clock.now() >= self.replica.deadline() {
                 // What is in the sockets has arrived, too, and if the process was paused it is news of a
                 // leader: the tasks that read get a turn before the time that passed counts.
                 yield_now().await;
-                self.step_arrived(&mut batch, &mut arrivals, &mut persisted);
+                self.step_arrived(&mut batch, &mut arrivals, &mut disk);
                 let now = self.clock.now();
                 if now >= self.replica.deadline() {
                     self.replica.step(now, Input::Wake);
@@ -135,19 +154,22 @@ impl Server {
         }
     }
 
-    /// Steps all that waits: what is in `batch`, in `arrivals` and in `persisted`.
+    /// Steps all that waits: what is in `batch`, in `arrivals` and in `disk`.
     fn step_arrived(
         &mut self,
         batch: &mut Vec<Arrival>,
         arrivals: &mut mpsc::Receiver<Arrival>,
-        persisted: &mut watch::Receiver<WriteSeq>,
+        disk: &mut watch::Receiver<DiskState>,
     ) {
         let now = self.clock.now();
-        let durable = *persisted.borrow_and_update();
-        if durable > self.persisted {
-            self.persisted = durable;
+        let DiskState { durable, is_full } = *disk.borrow_and_update();
+        if durable > self.reported.durable {
             self.replica.step(now, Input::Persisted(durable));
         }
+        if is_full != self.reported.is_full {
+            self.replica.step(now, Input::DiskFull(is_full));
+        }
+        self.reported = DiskState { durable, is_full };
         while batch.len() < ARRIVALS_MAX
             && let Ok(arrival) = arrivals.try_recv()
         {
@@ -155,6 +177,7 @@ impl Server {
         }
         for arrival in batch.drain(..) {
             match arrival {
+                Arrival::Hello { node, address } => self.links.answer(node, &address),
                 Arrival::Peer(envelopes) => {
                     for envelope in envelopes {
                         self.replica.step(now, Input::Peer(envelope));
@@ -184,8 +207,30 @@ impl Server {
                 let _ = replies.try_send((id, response));
             }
         }
+        for event in &events {
+            if let Event::ConfigurationAdopted { configuration, .. } = event {
+                self.follow(configuration);
+            }
+        }
         for line in self.transcript.lines(&events) {
-            self.console.say(line);
+            self.node.console.say(line);
+        }
+    }
+
+    /// Acts by a configuration that is in force from now on.
+    fn follow(&mut self, configuration: &Configuration) {
+        let Identity { node, incarnation, .. } = self.node.identity;
+        self.links.follow(configuration);
+        let addresses = configuration.members.values().map(|member| &member.address);
+        if !configuration.members.is_empty() {
+            self.node.names.follow(addresses);
+        }
+        let is_admitted = |member: &Member| member.incarnation == incarnation;
+        let votes = configuration.is_voter(node)
+            && configuration.members.get(&node).is_some_and(is_admitted);
+        if self.has_set_aside && votes {
+            self.has_set_aside = false;
+            self.disk.remove_set_aside();
         }
     }
 }

@@ -1,89 +1,49 @@
 //! What must hold after every event, checked by one who sees all nodes at once.
 //!
 //! The checker trusts no node. It is shown a node after each of its steps, and all that leaves it, and
-//! compares them with what it remembers: who led each term; a hash for every log entry there ever was,
-//! over the entry and all before it, so that equal hashes mean equal logs; what was committed, and in
-//! which term; and what each disk holds. Looking at a step costs as much as the step changed.
+//! compares them with what it remembers: who led each term and by whose votes; every log entry there ever
+//! was, with a hash over it and all before it, so that equal hashes mean equal logs; what was committed, in
+//! which term, and what that means; and what each disk holds. Looking at a step costs as much as the step
+//! changed.
 
 mod chain;
+mod members;
 mod memory;
+mod promises;
+mod truth;
+mod view;
 mod violation;
 
+pub use view::View;
 pub use violation::{Broken, Check, Property, Violation};
 
 use crate::checker::chain::{Chain, Chains, SeenLog};
 use crate::checker::memory::Memory;
+pub(crate) use crate::checker::memory::Restart;
+use crate::checker::truth::Truth;
 use crate::checker::violation::ensure;
+use crate::linearizability::Operation;
+use crate::linearizability::certificate::Effect;
+use crate::sometimes::Sometimes;
+use raft_core::config::Limits;
 use raft_core::id::{EntryId, Index, NodeId, Term, WriteSeq};
-use raft_core::kv::command::Item;
-use raft_core::kv::store::Store;
-use raft_core::raft::Role;
-use raft_core::raft::log::Log;
 use raft_core::raft::membership::Configuration;
-use raft_core::raft::message::{AppendResult, Body, Message};
-use raft_core::raft::progress::Progress;
-use raft_core::replica::{Effects, Envelope, PeerBody, Replica};
-use raft_core::request::Reply;
+use raft_core::raft::message::{Body, Message};
+use raft_core::replica::{Effects, Envelope, PeerBody};
 use raft_core::wal::Durable;
 use std::collections::BTreeMap;
 
-/// Stores kept for comparison. A node further behind than the oldest is compared again at a later index.
-const STORES_MAX: usize = 512;
-
-/// What the checker sees of a node.
-#[derive(Clone, Copy, Debug)]
-pub struct View<'a> {
-    /// Which node.
-    pub node: NodeId,
-    /// Its term.
-    pub term: Term,
-    /// Its vote in that term.
-    pub vote: Option<NodeId>,
-    /// If it leads, the others as it sees them.
-    pub leads: Option<&'a BTreeMap<NodeId, Progress>>,
-    /// Its commit index.
-    pub commit: Index,
-    /// The last entry it has applied.
-    pub applied: Index,
-    /// The last entry of its newest snapshot.
-    pub snapshot: EntryId,
-    /// The configuration it acts by.
-    pub configuration: &'a Configuration,
-    /// Its log.
-    pub log: &'a Log,
-    /// Its store.
-    pub store: &'a Store,
-}
-
-impl<'a> View<'a> {
-    /// The view of a replica.
-    pub fn of(replica: &'a Replica) -> Self {
-        let raft = replica.raft();
-        Self {
-            node: raft.id(),
-            term: raft.term(),
-            vote: raft.vote(),
-            leads: match raft.role() {
-                Role::Leader(leader) => Some(&leader.followers),
-                Role::Follower(_) | Role::Candidate(_) => None,
-            },
-            commit: raft.commit_index(),
-            applied: replica.applied_index(),
-            snapshot: raft.snapshot_last(),
-            configuration: raft.configuration(),
-            log: raft.log(),
-            store: replica.store(),
-        }
-    }
-}
-
 /// The one who sees all nodes at once.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Checker {
+    limits: Limits,
+    founding: Configuration,
     leaders: BTreeMap<Term, NodeId>,
+    /// Whom each voter gave its vote in each term.
+    votes: BTreeMap<(Term, NodeId), NodeId>,
     chains: Chains,
     committed: Vec<Committed>,
-    stores: BTreeMap<Index, Store>,
+    truth: Truth,
     nodes: BTreeMap<NodeId, Seen>,
 }
 
@@ -110,15 +70,35 @@ struct Seen {
 }
 
 impl Checker {
-    /// How many entries are committed.
-    pub fn committed(&self) -> u64 {
-        self.committed.len() as u64
+    /// Nothing has happened yet.
+    pub fn new(founding: Configuration, limits: Limits) -> Self {
+        Self {
+            founding,
+            leaders: BTreeMap::new(),
+            votes: BTreeMap::new(),
+            chains: Chains::default(),
+            committed: Vec::new(),
+            truth: Truth::new(limits.clone()),
+            nodes: BTreeMap::new(),
+            limits,
+        }
     }
 
-    /// A node has started with what it found on its disk.
-    pub fn started(&mut self, node: NodeId, found: &Durable) -> Check {
+    /// How many entries are committed.
+    pub fn committed(&self) -> Index {
+        Index(self.committed.len() as u64)
+    }
+
+    /// Every write that took effect, in order.
+    pub fn effects(&self) -> &[Effect] {
+        self.truth.effects()
+    }
+
+    /// A node has started with what it found on its disk. Returns what became of the writes that were on
+    /// their way there.
+    pub fn started(&mut self, node: NodeId, found: &Durable) -> Result<Restart, Broken> {
         let seen = self.nodes.entry(node).or_default();
-        seen.memory.restarted(node, found)?;
+        let restart = seen.memory.restarted(node, found)?;
         let base = found.snapshot.as_ref().map(|snapshot| snapshot.meta.last).unwrap_or_default();
         *seen = Seen {
             term: found.hard_state.term,
@@ -130,26 +110,36 @@ impl Checker {
             log: SeenLog::beginning_at(base, &self.chains)?,
             memory: std::mem::take(&mut seen.memory),
         };
-        Ok(())
+        Ok(restart)
     }
 
     /// A node has taken a step, and this leaves it.
-    pub fn stepped(&mut self, view: &View<'_>, effects: &Effects) -> Check {
-        self.look(view)?;
-        effects.send.iter().try_for_each(|envelope| self.check_promise(envelope))?;
-        for (_, response) in &effects.reply {
-            if let Ok(
-                Reply::Written { revision, .. } | Reply::Item(Item { modified: revision, .. }),
-            ) = response
-            {
-                ensure(revision.0 <= self.committed(), Property::Durability, || {
-                    let node = view.node;
-                    format!("node {node} answers with revision {revision}, which is not committed")
-                })?;
+    pub fn stepped(
+        &mut self,
+        view: &View<'_>,
+        effects: &Effects,
+        sometimes: &mut Sometimes,
+    ) -> Check {
+        self.look(view, sometimes)?;
+        for Envelope { to, body, .. } in &effects.send {
+            match body {
+                PeerBody::Raft(message) => self.check_message(view, *to, message)?,
+                PeerBody::Forward { .. } => {}
+                PeerBody::Forwarded { response, .. } => {
+                    promises::check_response(view, response, self.committed())?;
+                }
             }
         }
+        for (_, response) in &effects.reply {
+            promises::check_response(view, response, self.committed())?;
+        }
         if let Some(write) = &effects.write {
-            self.nodes.entry(view.node).or_default().memory.given(write);
+            let memory = &mut self.nodes.entry(view.node).or_default().memory;
+            memory.given(write);
+            let (under_way, most) = (memory.writes_under_way(), self.limits.writes_max);
+            ensure(under_way <= most, Property::Bounds, || {
+                format!("node {} has {under_way} writes under way", view.node)
+            })?;
         }
         Ok(())
     }
@@ -159,27 +149,37 @@ impl Checker {
         self.nodes.entry(node).or_default().memory.synced(node, seq)
     }
 
-    /// Looks at a node once more, and at all of its log.
-    pub fn check_whole(&mut self, view: &View<'_>) -> Check {
-        self.look(view)?;
-        self.nodes.entry(view.node).or_default().log.check_whole(view.node, view.log)
+    /// A client has its answer, and `newest` was the newest write of the key that anyone had been told of
+    /// when it asked.
+    pub fn answered(&self, operation: &Operation, newest: Index) -> Check {
+        self.truth.check_answer(operation, newest)
     }
 
-    /// Whether a node would find on its disk what the disk has synced.
-    pub fn check_image(&self, node: NodeId, found: &Durable) -> Check {
-        self.nodes.get(&node).map_or(Ok(()), |seen| seen.memory.clone().restarted(node, found))
+    /// Looks at a node of a healed cluster once more, at all of its log, and at what it would find on its
+    /// disk if the power failed now.
+    pub fn check_whole(&mut self, view: &View<'_>, found: &Durable) -> Check {
+        self.look(view, &mut Sometimes::default())?;
+        let (node, committed) = (view.node, self.committed());
+        ensure(view.commit == committed, Property::NoLoss, || {
+            format!("{committed} entries were committed, and node {node} knows of {}", view.commit)
+        })?;
+        let seen = self.nodes.entry(node).or_default();
+        seen.log.check_whole(node, view.log)?;
+        seen.memory.clone().restarted(node, found)?;
+        self.truth.check_image(node, found)
     }
 
-    fn look(&mut self, view: &View<'_>) -> Check {
+    fn look(&mut self, view: &View<'_>, sometimes: &mut Sometimes) -> Check {
         let mut seen = self.nodes.remove(&view.node).unwrap_or_default();
-        let check = self.compare(&mut seen, view);
+        let check = self.compare(&mut seen, view, sometimes);
         self.nodes.insert(view.node, seen);
         check?;
         if view.leads.is_some() { self.check_followers(view) } else { Ok(()) }
     }
 
-    fn compare(&mut self, seen: &mut Seen, view: &View<'_>) -> Check {
+    fn compare(&mut self, seen: &mut Seen, view: &View<'_>, sometimes: &mut Sometimes) -> Check {
         check_order(seen, view)?;
+        self.check_bounds(view)?;
         let led_on = seen.leads && view.leads.is_some() && seen.term == view.term;
         let last = seen.log.last();
         let changed = seen.log.follow(view.node, view.log, &mut self.chains)?;
@@ -193,11 +193,19 @@ impl Checker {
         if view.leads.is_some() && !led_on {
             self.check_new_leader(seen, view)?;
         }
-        self.check_commits(seen, view)?;
+        self.check_commits(seen, view, sometimes)?;
+        if changed <= view.log.last().index || changed <= last {
+            members::check_in_force(view, &self.chains, &self.founding)?;
+        }
+        if view.leads.is_some() {
+            for index in changed.0..=view.log.last().index.0 {
+                members::check_proposed(view, Index(index), &self.chains, &self.founding)?;
+            }
+        }
         seen.log.forget(view.log);
         self.check_disk(seen, view)?;
         if view.applied != seen.applied {
-            self.check_store(view)?;
+            self.truth.check_state(view.node, view.applied, view.store)?;
         }
         (seen.term, seen.vote, seen.leads) = (view.term, view.vote, view.leads.is_some());
         (seen.commit, seen.applied, seen.snapshot) = (view.commit, view.applied, view.snapshot);
@@ -209,6 +217,14 @@ impl Checker {
         let leader = *self.leaders.entry(term).or_insert(node);
         ensure(leader == node, Property::ElectionSafety, || {
             format!("nodes {leader} and {node} both lead term {term} (§5.2)")
+        })?;
+        let own = seen.memory.hard_state;
+        let voted = |voter| match voter == node {
+            true => own.term > term || own.vote == Some(node),
+            false => self.votes.get(&(term, voter)) == Some(&node),
+        };
+        ensure(view.configuration.has_quorum(voted), Property::ElectionSafety, || {
+            format!("node {node} leads term {term} without the votes of a quorum (§5.2)")
         })?;
         // Leaders of late terms commit late entries, so the last one from an earlier term decides.
         let from_earlier = self.committed.iter().rposition(|committed| committed.by < term);
@@ -227,7 +243,12 @@ impl Checker {
         })
     }
 
-    fn check_commits(&mut self, seen: &Seen, view: &View<'_>) -> Check {
+    fn check_commits(
+        &mut self,
+        seen: &Seen,
+        view: &View<'_>,
+        sometimes: &mut Sometimes,
+    ) -> Check {
         let View { node, .. } = *view;
         // What a snapshot brought in is compared where it ends: a chain stands for all before it.
         let first = seen.commit.next().max(seen.log.base().index);
@@ -246,14 +267,17 @@ impl Checker {
                 None => {
                     // A leader may have given up its role right after, in the same step.
                     let leads = view.leads.is_some() || seen.leads;
-                    let is_next = self.committed.len() as u64 + 1 == index.0;
+                    let is_next = self.committed().next() == index;
                     ensure(leads && is_next, Property::StateMachineSafety, || {
                         format!("node {node} commits {index}@t{term} before any leader has")
                     })?;
                     let by = if view.leads.is_some() { view.term } else { seen.term };
                     self.committed.push(Committed { term, chain, by });
+                    let id = EntryId { term, index };
+                    let link = self.chains.get(id).expect("it is in this node's log");
+                    self.truth.commit(&link.entry, sometimes)?;
                     if index == view.commit {
-                        self.check_quorum(seen, view, by, EntryId { term, index })?;
+                        self.check_quorum(seen, view, by, id)?;
                     }
                 }
             }
@@ -264,14 +288,14 @@ impl Checker {
     /// What a leader may commit: an entry of its own term that is on the disks of a quorum (§5.4.2).
     fn check_quorum(&self, seen: &Seen, view: &View<'_>, term: Term, id: EntryId) -> Check {
         let node = view.node;
-        ensure(id.term == term, Property::LeaderCompleteness, || {
+        ensure(id.term == term, Property::CommitRule, || {
             format!("leader {node} of term {term} commits {id} by counting copies (§5.4.2)")
         })?;
         let has = |voter| {
             let other = if voter == node { Some(seen) } else { self.nodes.get(&voter) };
             other.is_some_and(|other| other.memory.holds(id))
         };
-        ensure(view.configuration.has_quorum(has), Property::Durability, || {
+        ensure(view.configuration.has_quorum(has), Property::DurableQuorum, || {
             format!("leader {node} commits {id}, which is not on the disks of a quorum")
         })
     }
@@ -282,23 +306,9 @@ impl Checker {
         let index = log.durable();
         let Some(term) = log.term_at(index) else { return Ok(()) };
         let id = EntryId { term, index };
-        ensure(seen.memory.holds(id), Property::Durability, || {
+        ensure(seen.memory.holds(id), Property::DurablePromises, || {
             format!("node {node} takes {id} to be durable, but its disk holds {}", seen.memory)
         })
-    }
-
-    fn check_store(&mut self, view: &View<'_>) -> Check {
-        let View { node, applied, store, .. } = *view;
-        if let Some(known) = self.stores.get(&applied) {
-            return ensure(known == store, Property::StateMachineSafety, || {
-                format!("node {node} has another state after entry {applied} than a node before it")
-            });
-        }
-        self.stores.insert(applied, store.clone());
-        if self.stores.len() > STORES_MAX {
-            self.stores.pop_first();
-        }
-        Ok(())
     }
 
     /// What a leader believes of a follower's log is on the follower's disk, as long as the follower is
@@ -306,13 +316,16 @@ impl Checker {
     fn check_followers(&self, view: &View<'_>) -> Check {
         for (follower, progress) in view.leads.into_iter().flatten() {
             let index = progress.match_index;
+            ensure(progress.next_index > index, Property::HonestProgress, || {
+                format!("leader {} would send node {follower} what it has", view.node)
+            })?;
             let (Some(term), Some(seen)) = (view.log.term_at(index), self.nodes.get(follower))
             else {
                 continue;
             };
             let id = EntryId { term, index };
             let moved_on = seen.memory.hard_state.term > view.term;
-            ensure(moved_on || seen.memory.holds(id), Property::Durability, || {
+            ensure(moved_on || seen.memory.holds(id), Property::HonestProgress, || {
                 format!(
                     "leader {} of term {} takes {id} to be on the disk of node {follower}, which holds {}",
                     view.node, view.term, seen.memory
@@ -322,41 +335,26 @@ impl Checker {
         Ok(())
     }
 
-    /// No message leaves before what it promises is on its sender's disk.
-    fn check_promise(&self, envelope: &Envelope) -> Check {
-        let Envelope { from, to, body: PeerBody::Raft(Message { term, body }) } = envelope else {
-            return Ok(());
-        };
-        let Some(Seen { memory, .. }) = self.nodes.get(from) else { return Ok(()) };
-        let durable = memory.hard_state;
-        ensure(*term <= durable.term, Property::Durability, || {
-            format!("node {from} speaks in term {term}, but its disk holds {memory}")
-        })?;
-        match body {
-            Body::RequestVote { campaign, pre_vote: false, .. } => {
-                let has_voted = durable.term > *campaign || durable.vote == Some(*from);
-                ensure(has_voted, Property::Durability, || {
-                    format!("node {from} asks for votes before its own is durable: {memory}")
-                })
-            }
-            Body::RequestVoteReply { campaign, pre_vote: false, refused: None } => {
-                let has_voted = durable.term > *campaign || durable.vote == Some(*to);
-                ensure(has_voted, Property::Durability, || {
-                    format!(
-                        "node {from} votes for node {to} in term {campaign}, but holds {memory}"
-                    )
-                })
-            }
-            Body::AppendEntriesReply { result: AppendResult::Matched { match_index }, .. } => {
-                ensure(*match_index <= memory.reached_in(*term), Property::Durability, || {
-                    format!(
-                        "node {from} acknowledges entries up to {match_index} in term {term}, but its disk \
-                     holds {memory}"
-                    )
-                })
-            }
-            _ => Ok(()),
+    fn check_message(&mut self, view: &View<'_>, to: NodeId, message: &Message) -> Check {
+        let Some(Seen { memory, .. }) = self.nodes.get(&view.node) else { return Ok(()) };
+        promises::check_message(view, memory, &self.limits, to, message)?;
+        if let Body::RequestVoteReply { campaign, pre_vote: false, refused: None } = message.body {
+            self.votes.insert((campaign, view.node), to);
         }
+        Ok(())
+    }
+
+    fn check_bounds(&self, view: &View<'_>) -> Check {
+        let (node, limits) = (view.node, &self.limits);
+        let sessions = view.store.sessions().len();
+        ensure(sessions <= limits.sessions_max.max(1), Property::Bounds, || {
+            format!("node {node} remembers {sessions} sessions")
+        })?;
+        let entries = view.applied.0.saturating_sub(view.snapshot.index.0);
+        let most = limits.snapshot_log_entries.saturating_mul(4);
+        ensure(entries < most, Property::Bounds, || {
+            format!("the log of node {node} has grown by {entries} entries since its snapshot")
+        })
     }
 }
 
@@ -383,7 +381,7 @@ fn check_order(seen: &Seen, view: &View<'_>) -> Check {
         && snapshot.index <= applied
         && applied <= commit
         && commit <= last;
-    ensure(in_order, Property::Monotonicity, || {
+    ensure(in_order, Property::Order, || {
         format!(
             "node {node} is out of order: log from {}, snapshot to {snapshot}, applied {applied}, \
              commit {commit}, last {last}",

@@ -2,29 +2,31 @@
 
 mod commands;
 mod counters;
+mod steps;
 mod verdict;
 
 pub use counters::Counters;
 
-use crate::checker::{Broken, Check, Checker, Property, View, Violation};
+use crate::checker::{Broken, Check, Checker, Property, Violation};
+use crate::clock::Clocks;
 use crate::disk::{Disk, Owner};
 use crate::faults::{self, Command};
 use crate::linearizability::Operation;
+use crate::linearizability::certificate::Effect;
 use crate::network::{Cargo, Flight, Network, Place};
 use crate::node::Node;
 use crate::options::Options;
 use crate::queue::{Event, Key, Queue};
-use crate::random::{Purpose, Random, mix};
+use crate::random::{Purpose, Random};
+use crate::sometimes::{Point, Sometimes};
 use crate::trace::Trace;
-use crate::workload::{Act, Workload};
-use raft_core::config::Config;
+use crate::watch::Watch;
+use crate::workload::{Act, Answered, Workload};
 use raft_core::id::{ClusterId, Incarnation, NodeId};
-use raft_core::raft::event::Event as Happening;
-use raft_core::raft::membership::Member;
-use raft_core::replica::{Effects, Input, Replica};
+use raft_core::raft::membership::{Configuration, Member};
+use raft_core::replica::Input;
 use raft_core::time::Instant;
 use raft_core::wire::Frame;
-use std::time::Duration;
 
 /// Most events at one moment: beyond it, nodes keep each other or themselves busy without end.
 const EVENTS_AT_ONCE_MAX: u64 = 100_000;
@@ -43,6 +45,8 @@ pub struct Sim {
     network: Network,
     workload: Workload,
     client_timers: Vec<Option<Key>>,
+    clocks: Clocks,
+    watch: Watch,
     checker: Checker,
     trace: Trace,
     counters: Counters,
@@ -55,13 +59,22 @@ pub struct Sim {
 }
 
 impl Sim {
-    /// A cluster whose nodes start for the first time.
+    /// A cluster whose nodes start for the first time, and everything that its options have planned.
     pub fn new(options: Options) -> Self {
+        let plan = faults::plan(&options);
+        Self::with_commands(options, plan)
+    }
+
+    /// The same, but what happens to the cluster is these commands, in the order of time.
+    pub fn with_commands(
+        options: Options,
+        commands: impl IntoIterator<Item = (Instant, Command)>,
+    ) -> Self {
         let seed = options.seed;
         let member = |id: u64| Member {
             id: NodeId(id),
             address: format!("node-{id}:8000"),
-            incarnation: Incarnation::UNKNOWN,
+            incarnation: if options.known_lives { Incarnation(id) } else { Incarnation::UNKNOWN },
         };
         let members: Vec<Member> = (1..=options.nodes).map(member).collect();
         let owner = |member: &Member| Owner {
@@ -70,10 +83,17 @@ impl Sim {
             incarnation: Incarnation(member.id.0),
             segment_bytes: options.disk.segment_bytes,
         };
-        let nodes = members.iter().map(|member| Node::new(member.id, Disk::new(owner(member))));
+        let mut clocks = Clocks::new(options.clock_skew_ppm, seed);
+        let nodes = members
+            .iter()
+            .map(|member| Node::new(member.id, Disk::new(owner(member)), clocks.clock()));
+        let nodes: Vec<Node> = nodes.collect();
         let workload = Workload::new(&options);
         let mut sim = Self {
-            nodes: nodes.collect(),
+            watch: Watch::new(nodes.len(), options.limits.clone()),
+            checker: Checker::new(Configuration::founding(&members), options.limits.clone()),
+            nodes,
+            clocks,
             network: Network::new(options.network.clone(), seed),
             client_timers: vec![None; workload.len()],
             workload,
@@ -83,7 +103,6 @@ impl Sim {
             options,
             now: Instant(0),
             queue: Queue::default(),
-            checker: Checker::default(),
             trace: Trace::new(),
             counters: Counters::default(),
             events_now: 0,
@@ -91,11 +110,11 @@ impl Sim {
             over: false,
             violation: None,
         };
-        sim.begin();
+        sim.begin(commands);
         sim
     }
 
-    fn begin(&mut self) {
+    fn begin(&mut self, commands: impl IntoIterator<Item = (Instant, Command)>) {
         for place in 0..self.nodes.len() {
             let check = self.start(place);
             self.settle(check);
@@ -103,7 +122,7 @@ impl Sim {
         for client in 1..self.workload.len() {
             self.client_at(client, self.now);
         }
-        for (time, command) in faults::plan(&self.options) {
+        for (time, command) in commands {
             self.queue.at(time, Event::Command(command));
         }
     }
@@ -133,6 +152,7 @@ impl Sim {
         self.events_now = if time == self.now { self.events_now + 1 } else { 0 };
         self.now = time;
         self.counters.events += 1;
+        self.counters.simulated_us = time.0;
         let check = self.happen(event).and_then(|()| self.look_for_the_end());
         self.settle(check);
         true
@@ -189,6 +209,11 @@ impl Sim {
         &self.counters
     }
 
+    /// How often it has come to each of the points that a long batch must come to.
+    pub fn sometimes(&self) -> &Sometimes {
+        &self.watch.sometimes
+    }
+
     /// The property that does not hold, if one does not. The run is over then.
     pub fn violation(&self) -> Option<&Violation> {
         self.violation.as_ref()
@@ -197,6 +222,11 @@ impl Sim {
     /// What clients did, in the order of asking.
     pub fn history(&self) -> &[Operation] {
         self.workload.history()
+    }
+
+    /// Every write that took effect, in the order of the log.
+    pub fn effects(&self) -> &[Effect] {
+        self.checker.effects()
     }
 
     fn happen(&mut self, event: Event) -> Check {
@@ -215,7 +245,7 @@ impl Sim {
             Event::Synced(node) => self.finish_sync(self.place(node)),
             Event::Client(client) => {
                 self.client_timers[client] = None;
-                let act = self.workload.act(client, self.now, &self.nodes);
+                let act = self.workload.act(client, self.now, &self.nodes, &mut self.watch.sometimes);
                 self.act(client, act)
             }
             Event::Command(command) => self.carry_out(command),
@@ -224,16 +254,22 @@ impl Sim {
     }
 
     fn arrive(&mut self, flight: Flight) -> Check {
-        let Flight { from, to, cargo, lost, .. } = flight;
+        let Flight { from, to, lost, .. } = flight;
         let is_down = match to {
             Place::Node(node) => !self.nodes[self.place(node)].is_up(),
             Place::Client(_) => false,
         };
-        if lost || is_down || self.network.is_cut(from, to) {
+        let cut = self.network.is_cut(from, to);
+        if lost || is_down || cut {
+            let one_way = cut && !self.network.is_cut(to, from);
+            self.watch.missed(&flight, is_down, cut, one_way);
+            let Flight { cargo, .. } = flight;
             self.trace.line(self.now, Some(to), format_args!("misses from {from}: {cargo}"));
             self.counters.lost += 1;
             return Ok(());
         }
+        self.watch.arrives(&self.nodes, &flight);
+        let Flight { cargo, .. } = flight;
         self.trace.line(self.now, Some(to), format_args!("hears from {from}: {cargo}"));
         match (to, cargo) {
             (Place::Node(node), Cargo::Peer(envelope)) => self.deliver(node, Input::Peer(envelope)),
@@ -242,89 +278,19 @@ impl Sim {
             }
             (Place::Client(client), Cargo::Response { ticket, response }) => {
                 let client = client as usize;
-                match self.workload.answer(client, self.now, ticket, &response) {
-                    Ok(Some(act)) => self.act(client, act),
-                    Ok(None) => Ok(()),
-                    Err(facts) => Err(Broken { property: Property::ExactlyOnce, facts }),
+                let answer = self.workload.answer(client, self.now, ticket, &response);
+                let answer = answer
+                    .map_err(|facts| Broken { property: Property::ExactlyOnce, facts })?;
+                let Some(Answered { act, ended }) = answer else { return Ok(()) };
+                if let Some((operation, newest)) = ended {
+                    self.checker.answered(&self.workload.history()[operation], newest)?;
                 }
+                self.act(client, act)
             }
             (Place::Node(_), Cargo::Response { .. }) | (Place::Client(_), _) => {
                 unreachable!("clients ask and nodes answer")
             }
         }
-    }
-
-    /// Gives a node an input. It takes it in at once, or after some work that gathers more.
-    fn deliver(&mut self, node: NodeId, input: Input) -> Check {
-        let place = self.place(node);
-        if !self.nodes[place].receive(input) {
-            self.counters.lost += 1;
-        }
-        if self.nodes[place].run.is_some() || self.nodes[place].paused {
-            return Ok(());
-        }
-        if self.options.work_max.is_zero() {
-            return self.run(place, false);
-        }
-        self.run_soon(place);
-        Ok(())
-    }
-
-    fn run_soon(&mut self, place: usize) {
-        let node = &mut self.nodes[place];
-        if node.run.is_none() {
-            let work = self.random.duration(Duration::ZERO, self.options.work_max);
-            node.run = Some(self.queue.at(self.now + work, Event::Run(node.id)));
-        }
-    }
-
-    /// A node takes in what has arrived, and then its deadline if that has come.
-    fn run(&mut self, place: usize, wake: bool) -> Check {
-        let node = &mut self.nodes[place];
-        if node.paused {
-            return Ok(());
-        }
-        let waiting = node.waiting();
-        let count = match !wake && self.random.chance(self.options.part_ppm) {
-            true => self.random.between(1, waiting.max(1) as u64) as usize,
-            false => waiting,
-        };
-        let Some(effects) = node.work(self.now, count.min(waiting), wake) else { return Ok(()) };
-        if node.waiting() > 0 {
-            self.run_soon(place);
-        }
-        self.follow(place, effects)
-    }
-
-    /// Carries out what a node wants done, under the eyes of the checker.
-    fn follow(&mut self, place: usize, effects: Effects) -> Check {
-        let Some(replica) = &self.nodes[place].replica else { return Ok(()) };
-        let id = self.nodes[place].id;
-        for event in &effects.events {
-            self.trace.line(self.now, Some(Place::Node(id)), format_args!("{event}"));
-            match event {
-                Happening::BecameLeader { .. } => self.counters.elections += 1,
-                Happening::SnapshotTaken { .. } => self.counters.snapshots_taken += 1,
-                Happening::SnapshotInstalled { .. } => self.counters.snapshots_installed += 1,
-                _ => {}
-            }
-        }
-        self.checker.stepped(&View::of(replica), &effects)?;
-        self.counters.commits = self.checker.committed();
-        if let Some(write) = effects.write {
-            self.nodes[place].disk.write(write);
-            self.begin_sync(place);
-        }
-        for envelope in effects.send {
-            let to = Place::Node(envelope.to);
-            self.send(Place::Node(id), to, Cargo::Peer(envelope))?;
-        }
-        for (ticket, response) in effects.reply {
-            let client = Place::Client(self.workload.asker(ticket));
-            self.send(Place::Node(id), client, Cargo::Response { ticket, response })?;
-        }
-        self.set_alarm(place);
-        Ok(())
     }
 
     fn send(&mut self, from: Place, to: Place, cargo: Cargo) -> Check {
@@ -344,53 +310,12 @@ impl Sim {
             cargo => cargo,
         };
         let (flight, copy) = self.network.send(self.now, from, to, cargo);
+        self.watch.sometimes.hit_if(copy.is_some() && !flight.lost, Point::Duplicate);
         for flight in std::iter::once(flight).chain(copy) {
             self.counters.messages += 1;
             self.queue.at(flight.arrives_at, Event::Arrive(Box::new(flight)));
         }
         Ok(())
-    }
-
-    /// Sets a node's alarm to its deadline.
-    fn set_alarm(&mut self, place: usize) {
-        let node = &mut self.nodes[place];
-        let Some(replica) = &node.replica else { return };
-        let deadline = replica.deadline();
-        if node.wake.is_some_and(|(set, _)| set == deadline) {
-            return;
-        }
-        self.queue.cancel(node.wake.take().map(|(_, key)| key));
-        if deadline != Instant::MAX {
-            let late = self.random.duration(Duration::ZERO, self.options.work_max);
-            let key = self.queue.at(deadline.max(self.now) + late, Event::Wake(node.id));
-            node.wake = Some((deadline, key));
-        }
-    }
-
-    fn begin_sync(&mut self, place: usize) {
-        let node = &mut self.nodes[place];
-        if node.disk.begin_sync() {
-            let disk = &self.options.disk;
-            let usual = self.disk_random.duration(disk.sync_min, disk.sync_max);
-            let ends_at = self.now + node.slow_sync.unwrap_or(usual);
-            node.synced = Some(self.queue.at(ends_at, Event::Synced(node.id)));
-        }
-    }
-
-    fn finish_sync(&mut self, place: usize) -> Check {
-        let node = &mut self.nodes[place];
-        node.synced = None;
-        let seq = node.disk.finish_sync();
-        let id = node.id;
-        self.counters.syncs += 1;
-        self.trace.line(
-            self.now,
-            Some(Place::Node(id)),
-            format_args!("has write {seq} on its disk"),
-        );
-        self.checker.synced(id, seq)?;
-        self.begin_sync(place);
-        self.deliver(id, Input::Persisted(seq))
     }
 
     fn act(&mut self, client: usize, act: Act) -> Check {
@@ -410,36 +335,6 @@ impl Sim {
     fn client_at(&mut self, client: usize, time: Instant) {
         self.queue.cancel(self.client_timers[client].take());
         self.client_timers[client] = Some(self.queue.at(time, Event::Client(client)));
-    }
-
-    /// Starts a node that is down, from its disk.
-    fn start(&mut self, place: usize) -> Check {
-        let node = &mut self.nodes[place];
-        let recovered = node.disk.start().map_err(|damage| Broken {
-            property: Property::Durability,
-            facts: format!("after a crash, node {} cannot start: {damage}", node.id),
-        })?;
-        self.counters.torn_tails += u64::from(recovered.torn);
-        self.checker.started(node.id, &recovered.durable)?;
-        node.lives += 1;
-        let config = Config {
-            id: node.id,
-            cluster: cluster_id(&self.members),
-            incarnation: Incarnation(node.id.0),
-            members: self.members.clone(),
-            seed: mix(self.options.seed ^ mix(node.id.0) ^ mix(node.lives << 32)),
-            timing: self.options.timing.clone(),
-            limits: self.options.limits.clone(),
-        };
-        let replica = Replica::restore(config, recovered.durable, self.now);
-        let (term, last) = (replica.raft().term(), replica.raft().log().last());
-        self.trace.line(
-            self.now,
-            Some(Place::Node(node.id)),
-            format_args!("starts in term {term} with a log up to {last}"),
-        );
-        node.replica = Some(replica);
-        self.run(place, false)
     }
 
     /// A violation ends the run.

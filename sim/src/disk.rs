@@ -6,6 +6,7 @@
 //! before the record that names it, is there as a whole or not at all.
 
 use crate::random::Random;
+use crate::sometimes::{Point, Sometimes};
 use bytes::Bytes;
 use raft_core::id::{ClusterId, EntryId, Incarnation, NodeId, WriteSeq};
 use raft_core::wal::{self, Durable, Op, Replayed, SEGMENT_HEADER_BYTES, Wal, Write, snapshot};
@@ -66,7 +67,7 @@ impl Disk {
 
     /// Reads the disk as a node does when it starts, and repairs a torn tail. Fails, in words, if the
     /// disk is damaged, which no crash may lead to.
-    pub(crate) fn start(&mut self) -> Result<Recovered, String> {
+    pub(crate) fn start(&mut self, sometimes: &mut Sometimes) -> Result<Recovered, String> {
         let Replayed { hard_state, snapshot: meta, entries, tail, .. } = {
             let files = self.synced.segments.iter();
             let segments: Vec<(u64, &[u8])> =
@@ -76,11 +77,14 @@ impl Disk {
             self.wal = Some(Wal::resume(cluster, node, incarnation, segment_bytes, &replayed));
             replayed
         };
+        sometimes.hit_if(tail.torn, Point::TornTail);
         if tail.torn {
             self.synced.repair(&tail);
         }
         let last = meta.as_ref().map(|meta| meta.last);
-        self.synced.snapshots.retain(|name, _| Some(*name) == last);
+        let is_named = |name: &EntryId| Some(*name) == last;
+        sometimes.hit_if(!self.synced.snapshots.keys().all(is_named), Point::SnapshotNotNamed);
+        self.synced.snapshots.retain(|name, _| is_named(name));
         let snapshot = match last {
             None => None,
             Some(last) => {
@@ -98,9 +102,10 @@ impl Disk {
     }
 
     /// Begins a sync of all that waits, if none is under way and something does. Returns whether.
-    pub(crate) fn begin_sync(&mut self) -> bool {
+    pub(crate) fn begin_sync(&mut self, sometimes: &mut Sometimes) -> bool {
         let (None, Some(last)) = (self.syncing, self.waiting.last()) else { return false };
         self.syncing = Some(last.seq);
+        sometimes.hit_if(self.waiting.len() > 1, Point::GroupCommit);
         let wal = self.wal.as_mut().expect("a node that writes is up");
         for write in self.waiting.drain(..) {
             self.unsynced.extend(wal.append(&write));
@@ -109,12 +114,18 @@ impl Disk {
     }
 
     /// Ends the sync under way: returns the newest write that is durable now.
-    pub(crate) fn finish_sync(&mut self) -> WriteSeq {
+    pub(crate) fn finish_sync(&mut self, sometimes: &mut Sometimes) -> WriteSeq {
         for op in self.unsynced.drain(..) {
+            self.synced.notice(&op, self.owner.segment_bytes, sometimes);
             self.synced.carry_out(op);
         }
         self.wal.as_mut().expect("a node that syncs is up").synced();
         self.syncing.take().expect("a sync is under way")
+    }
+
+    /// Whether anything is on its way to the disk.
+    pub(crate) fn has_writes_under_way(&self) -> bool {
+        self.syncing.is_some() || !self.waiting.is_empty()
     }
 
     /// The power fails. What was written and not synced is lost, kept, or something between.
@@ -171,6 +182,23 @@ fn written(op: &Op) -> Range<usize> {
 }
 
 impl Files {
+    /// Which points an operation comes to, just before it is carried out.
+    fn notice(&self, op: &Op, usual_bytes: u64, sometimes: &mut Sometimes) {
+        match op {
+            Op::OpenSegment { number, bytes, .. } => {
+                sometimes.hit_if(*number > 1, Point::SegmentOpened);
+                sometimes.hit_if(*bytes > usual_bytes, Point::SegmentTooShort);
+                let fits = |spare: &Arc<Vec<u8>>| spare.len() as u64 >= *bytes;
+                sometimes.hit_if(self.spares.iter().any(fits), Point::SegmentRecycled);
+            }
+            Op::Retire { segment, .. } => {
+                let first = self.segments.first_key_value();
+                sometimes.hit_if(first.is_some_and(|(n, _)| n < segment), Point::SegmentRetired);
+            }
+            Op::StoreSnapshot { .. } | Op::Write { .. } => {}
+        }
+    }
+
     fn carry_out(&mut self, op: Op) {
         match op {
             Op::StoreSnapshot { last, bytes } => {

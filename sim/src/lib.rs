@@ -9,6 +9,7 @@
 //! them, [`checker`] and [`linearizability`] are what must hold, [`trace`] is what a reader sees.
 
 pub mod checker;
+mod clock;
 pub mod cluster;
 pub mod disk;
 pub mod faults;
@@ -18,7 +19,11 @@ pub mod node;
 pub mod options;
 mod queue;
 mod random;
+pub mod replay;
+pub mod shrink;
+pub mod sometimes;
 pub mod trace;
+mod watch;
 mod words;
 pub mod workload;
 
@@ -28,3 +33,4 @@ pub use faults::Command;
 pub use network::{Cargo, Flight, Place};
 pub use node::Node;
 pub use options::Options;
+pub use sometimes::{Point, Sometimes};

@@ -1,13 +1,14 @@
 //! Whether a history could have been the work of one store that does one thing at a time. For histories
 //! of the simulator and of real processes alike.
 
+pub mod certificate;
 mod search;
 
 use crate::linearizability::search::Search;
 use crate::words::{OnlyIf, Short};
 use bytes::Bytes;
 use raft_core::id::Index;
-use raft_core::kv::command::Condition;
+use raft_core::kv::command::{Condition, Write};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -47,6 +48,16 @@ pub enum Call {
     },
     /// Read the key.
     Get,
+}
+
+impl Call {
+    /// The call that asks for `write`.
+    pub fn of(write: &Write) -> Self {
+        match write.clone() {
+            Write::Set { value, condition, .. } => Self::Set { value, condition },
+            Write::Delete { condition, .. } => Self::Delete { condition },
+        }
+    }
 }
 
 /// What is answered.

@@ -126,6 +126,11 @@ impl Network {
         }
     }
 
+    /// Whether any link carries nothing.
+    pub(crate) fn has_cuts(&self) -> bool {
+        !self.cuts.is_empty()
+    }
+
     pub(crate) fn cut(&mut self, from: NodeId, to: NodeId) {
         self.cuts.insert((from, to));
     }

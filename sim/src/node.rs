@@ -1,5 +1,6 @@
 //! A node and its machine.
 
+use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::queue::Key;
 use raft_core::id::NodeId;
@@ -18,11 +19,13 @@ pub struct Node {
     pub(crate) id: NodeId,
     pub(crate) replica: Option<Replica>,
     pub(crate) disk: Disk,
-    pub(crate) paused: bool,
+    pub(crate) clock: Clock,
+    /// Since when it has stood still, if it does.
+    pub(crate) paused: Option<Instant>,
     /// How long a sync takes, if a command has said so.
     pub(crate) slow_sync: Option<Duration>,
     /// How often it has started.
-    pub(crate) lives: u64,
+    pub(crate) starts: u64,
     /// What has arrived and was not taken in.
     inbox: VecDeque<Input>,
     /// Its events in the queue.
@@ -32,14 +35,15 @@ pub struct Node {
 }
 
 impl Node {
-    pub(crate) fn new(id: NodeId, disk: Disk) -> Self {
+    pub(crate) fn new(id: NodeId, disk: Disk, clock: Clock) -> Self {
         Self {
             id,
             replica: None,
             disk,
-            paused: false,
+            clock,
+            paused: None,
             slow_sync: None,
-            lives: 0,
+            starts: 0,
             inbox: VecDeque::new(),
             run: None,
             wake: None,
@@ -59,12 +63,17 @@ impl Node {
 
     /// Whether it stands still.
     pub fn is_paused(&self) -> bool {
-        self.paused
+        self.paused.is_some()
     }
 
     /// Its state; `None` while it is down.
     pub fn replica(&self) -> Option<&Replica> {
         self.replica.as_ref()
+    }
+
+    /// What its own clock shows at a moment of the run.
+    pub fn time(&self, now: Instant) -> Instant {
+        self.clock.shows(now)
     }
 
     /// How long a sync of its disk takes, if a command has said so.
@@ -94,6 +103,7 @@ impl Node {
     /// Takes in the first `count` inputs, then the deadline if it has come, and returns what follows.
     pub(crate) fn work(&mut self, now: Instant, count: usize, wake: bool) -> Option<Effects> {
         let replica = self.replica.as_mut()?;
+        let now = self.clock.shows(now);
         for input in self.inbox.drain(..count) {
             replica.step(now, input);
         }
@@ -106,7 +116,7 @@ impl Node {
     /// Loses all that is only in memory.
     pub(crate) fn forget(&mut self) {
         self.replica = None;
-        self.paused = false;
+        self.paused = None;
         self.inbox.clear();
     }
 }

@@ -12,6 +12,8 @@ pub struct Options {
     pub seed: u64,
     /// How many nodes, from 1.
     pub nodes: u64,
+    /// The founding members know each other's lives from the start. If not, the first leader learns them.
+    pub known_lives: bool,
     /// The nodes' own timing.
     pub timing: Timing,
     /// The nodes' own limits.
@@ -20,6 +22,8 @@ pub struct Options {
     pub work_max: Duration,
     /// How often a node takes in only some of what waits for it, times in a million.
     pub part_ppm: u32,
+    /// How far each node's clock may run from true time, either way, in millionths: below a million.
+    pub clock_skew_ppm: u32,
     /// What messages go through.
     pub network: NetworkOptions,
     /// What writes go through.
@@ -131,12 +135,14 @@ impl Options {
         Self {
             seed,
             nodes,
+            known_lives: true,
             timing: Timing {
                 heartbeat_interval: ms(500),
                 election_timeout_min: ms(2_000),
                 election_timeout_max: ms(4_000),
                 request_timeout: ms(10_000),
                 copies_wait: ms(1_000),
+                lease_drift_percent: None,
             },
             limits: Limits {
                 requests_max: 256,
@@ -146,6 +152,7 @@ impl Options {
             },
             work_max: Duration::ZERO,
             part_ppm: 0,
+            clock_skew_ppm: 0,
             network: NetworkOptions {
                 delay_min: ms(120),
                 delay_max: ms(240),
@@ -171,9 +178,11 @@ impl Options {
         Self {
             seed,
             nodes: random.pick(&[1, 2, 3, 3, 3, 4, 5, 5, 5, 6, 7]),
+            known_lives: random.chance(300_000),
             limits: limits(random),
             work_max: random.pick(&[Duration::ZERO, Duration::from_micros(200), network.delay_max]),
             part_ppm: random.pick(&[0, 0, 100_000, 500_000]),
+            clock_skew_ppm: random.pick(&[0, 1_000, 50_000, 200_000]),
             disk: disk(random, &timing),
             faults: Some(faults(random, &timing)),
             workload: Some(workload(random, &timing)),
@@ -192,6 +201,7 @@ fn timing(random: &mut Random) -> Timing {
         election_timeout_max: election_timeout_min * random.pick(&[2, 2, 3]),
         request_timeout: election_timeout_min * random.pick(&[1, 4, 15]),
         copies_wait: heartbeat_interval * 4,
+        lease_drift_percent: None,
     }
 }
 

@@ -14,6 +14,7 @@ pub(crate) enum Purpose {
     Faults = 4,
     Workload = 5,
     Schedule = 6,
+    Clocks = 7,
 }
 
 #[derive(Clone, Debug)]

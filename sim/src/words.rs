@@ -56,6 +56,8 @@ impl fmt::Display for Asked<'_> {
                 write!(f, "list {}", Short(prefix))
             }
             Request::Status => write!(f, "status"),
+            Request::Change { .. } => write!(f, "change of the members"),
+            Request::Transfer { .. } => write!(f, "transfer of leadership"),
         }
     }
 }
@@ -72,6 +74,8 @@ impl fmt::Display for Answered<'_> {
             }
             Ok(Reply::Page { items, .. }) => write!(f, "{} keys", items.len()),
             Ok(Reply::Status(status)) => write!(f, "status of node {}", status.node),
+            Ok(Reply::Changed(changed)) => write!(f, "{}", changed.after),
+            Ok(Reply::Transferred { leader }) => write!(f, "node {leader} leads"),
             Err(error) => write!(f, "{}", error.code()),
         }
     }

@@ -8,13 +8,14 @@ use crate::linearizability::{Call, Operation, Outcome};
 use crate::node::Node;
 use crate::options::{Options, WorkloadOptions};
 use crate::random::{Purpose, Random};
+use crate::sometimes::{Point, Sometimes};
 use bytes::Bytes;
 use raft_core::error::Error;
 use raft_core::id::{ClientId, Index, NodeId, Sequence, Ticket};
 use raft_core::kv::command::{Condition, Item, Read, Session, Write};
 use raft_core::request::{Consistency, Reply, Request, Response};
 use raft_core::time::Instant;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 /// Most operations that wait for client 0; more are dropped.
@@ -29,6 +30,8 @@ pub(crate) struct Workload {
     random: Random,
     clients: Vec<Client>,
     history: Vec<Operation>,
+    /// The newest write of each key that any client knows of.
+    newest: BTreeMap<Bytes, Index>,
     tickets: u64,
     sessions: u64,
     /// The network may double what nodes pass on for a client.
@@ -53,6 +56,8 @@ struct UnderWay {
     /// Its place in the history.
     operation: usize,
     request: Request,
+    /// The newest write of the key that any client knew of when it began.
+    newest: Index,
     /// Times it was sent.
     sent: u32,
     /// The name of the question under way, if one is.
@@ -65,6 +70,14 @@ pub(crate) struct Act {
     pub(crate) send: Option<(NodeId, Ticket, Request)>,
     /// It acts again then, unless it gets an answer before.
     pub(crate) again_at: Option<Instant>,
+}
+
+/// What an answer leads to.
+pub(crate) struct Answered {
+    pub(crate) act: Act,
+    /// The operation that is over, if it is, with the newest write of its key that any client knew of when
+    /// it began.
+    pub(crate) ended: Option<(usize, Index)>,
 }
 
 impl Workload {
@@ -81,6 +94,7 @@ impl Workload {
             random: Random::new(options.seed, Purpose::Workload),
             clients: vec![client; clients as usize + 1],
             history: Vec::new(),
+            newest: BTreeMap::new(),
             tickets: 0,
             sessions: 0,
             doubles: options.network.duplicate_ppm > 0,
@@ -139,16 +153,25 @@ impl Workload {
     }
 
     /// A client's pause or patience has ended.
-    pub(crate) fn act(&mut self, client: usize, now: Instant, nodes: &[Node]) -> Act {
+    pub(crate) fn act(
+        &mut self,
+        client: usize,
+        now: Instant,
+        nodes: &[Node],
+        sometimes: &mut Sometimes,
+    ) -> Act {
         if self.clients[client].under_way.is_none() && !self.begin(client, now) {
             return Act { send: None, again_at: None };
         }
         let under_way = self.clients[client].under_way.as_mut().expect("begun");
         let unanswered = under_way.waiting.take().is_some();
         let gives_up = unanswered && !self.ending && self.random.chance(self.options.give_up_ppm);
+        sometimes.hit_if(gives_up, Point::GaveUp);
         if gives_up || (unanswered && is_sent_once(&under_way.request)) {
             return self.finish(client, now, None, None);
         }
+        let is_write = matches!(under_way.request, Request::Write { .. });
+        sometimes.hit_if(is_write && under_way.sent > 0, Point::AskedElsewhere);
         self.ask(client, now, nodes)
     }
 
@@ -160,11 +183,12 @@ impl Workload {
         now: Instant,
         ticket: Ticket,
         response: &Response,
-    ) -> Result<Option<Act>, String> {
+    ) -> Result<Option<Answered>, String> {
         let Some(under_way) = &mut self.clients[client].under_way else { return Ok(None) };
         if under_way.waiting.take_if(|(waiting, _)| *waiting == ticket).is_none() {
             return Ok(None);
         }
+        let ended = Some((under_way.operation, under_way.newest));
         let once = is_sent_once(&under_way.request);
         let certainly_once = under_way.sent == 1 && !self.doubles;
         let is_read = matches!(under_way.request, Request::Read { .. });
@@ -190,11 +214,12 @@ impl Workload {
             Err(error) if error.is_retriable() && once && !is_read => (Some(now), None),
             Err(error) if error.is_retriable() || *error == Error::OutcomeUnknown => {
                 let pause = self.random.duration(Duration::ZERO, self.options.patience / 4);
-                return Ok(Some(Act { send: None, again_at: Some(now + pause) }));
+                let act = Act { send: None, again_at: Some(now + pause) };
+                return Ok(Some(Answered { act, ended: None }));
             }
             other => return Err(format!("client {client} was answered {other:?}")),
         };
-        Ok(Some(self.finish(client, now, returned, result)))
+        Ok(Some(Answered { act: self.finish(client, now, returned, result), ended }))
     }
 
     /// A node went down: clients that wait for it notice that their connection is gone.
@@ -232,8 +257,9 @@ impl Workload {
             *session =
                 Some(Session { client: ClientId(0), opened: Index(0), sequence: client.sequence });
         }
+        let newest = self.newest.get(&key).copied().unwrap_or_default();
         self.clients[client].under_way =
-            Some(UnderWay { operation: self.history.len(), request, sent: 0, waiting: None });
+            Some(UnderWay { operation: self.history.len(), request, newest, sent: 0, waiting: None });
         self.history.push(Operation {
             client: client as u64,
             key,
@@ -319,6 +345,13 @@ impl Workload {
         let operation = &mut self.history[under_way.operation];
         operation.returned = returned.map(|at| at.0);
         operation.result = result;
+        if let Some(
+            Outcome::Written { revision, .. } | Outcome::Value { revision, .. },
+        ) = operation.result
+        {
+            let newest = self.newest.entry(operation.key.clone()).or_default();
+            *newest = revision.max(*newest);
+        }
         if client == 0 && returned.is_none() {
             // Commands are seen through: once more, as a new operation.
             let again = (operation.key.clone(), operation.call.clone());

@@ -45,6 +45,12 @@ fn fields_that_json_may_leave_out_have_their_usual_values() {
         (r#"{"write":{"write":{"set":{"key":"name","value":"Alice"}}}}"#, "set"),
         (r#"{"read":{"read":{"get":{"key":"name"}}}}"#, "get"),
         (r#"{"read":{"read":{"list":{"prefix":"n","limit":10}}}}"#, "list"),
+        (
+            r#"{"change":{"change":{"add":{"member":{"id":4,"address":"h4:8000","incarnation":"4"}}}}}"#,
+            "add",
+        ),
+        (r#"{"change":{"change":{"remove":4}}}"#, "remove"),
+        (r#"{"transfer":{}}"#, "transfer"),
     ] {
         let expected = requests().into_iter().find(|(name, _)| *name == sample);
         let decoded = serde_json::from_str(short).expect("it is a request");
@@ -111,12 +117,12 @@ fn random_bytes_are_refused_or_read_with_little_memory() {
 fn many_small_things_cost_a_small_multiple_of_their_bytes() {
     const MANY: usize = 100_000;
     let count = |n: usize| postcard::to_allocvec(&(n as u64)).expect("numbers encode");
-    let peer = |body: &[u8]| [&[VERSION, 3, 1, 1, 2][..], body].concat();
+    let peer = |body: &[u8]| [&[VERSION, 3, 1, 1, 1, 2][..], body].concat();
     // A Raft message of term 1: AppendEntries with its numbers zero, and then its entries.
     let append = peer(&[0, 1, 2, 0, 0, 0, 0, 0]);
     let page: &[u8] = &[VERSION, 5, 7, 0, 2];
     for (name, head, small) in [
-        ("envelopes", vec![VERSION, 3], &[1, 2, 2, 1, 1, 2][..]),
+        ("envelopes", vec![VERSION, 3], &[1, 1, 2, 2, 1, 1, 2][..]),
         ("entries", append, &[1, 0, 0][..]),
         ("items", page.to_vec(), &[0, 0, 0, 0][..]),
     ] {

@@ -1,7 +1,7 @@
 //! The write-ahead log on a disk that tears, flips and reuses bytes.
 
-use crate::disk::{CLUSTER, Disk, INCARNATION};
-use crate::run::{NODE, Run, run, runs};
+use crate::disk::{CLUSTER, Disk};
+use crate::run::{LIFE, NODE, Run, run, runs};
 use crate::{flip_every_bit, golden, hex};
 use raft_core::wal::{Damage, Op, SEGMENT_HEADER_BYTES, SegmentHeader, replay};
 
@@ -13,7 +13,7 @@ fn segments_and_records_are_these_bytes() {
     let header = SegmentHeader {
         cluster: CLUSTER,
         node: NODE,
-        incarnation: INCARNATION,
+        incarnation: LIFE,
         number: 3,
         position: 4096,
         link: 0xdead_beef,
@@ -25,6 +25,9 @@ fn segments_and_records_are_these_bytes() {
             samples.push((format!("record in segment {number} at {offset}"), hex(bytes)));
         }
     }
+    let (_, mark) = run(512).marked(run(512).writes.len());
+    let (number, offset, bytes) = record(&mark);
+    samples.push((format!("mark in segment {number} at {offset}"), hex(bytes)));
     golden("log.golden", &samples);
 }
 
@@ -116,8 +119,9 @@ fn sectors_may_reach_the_disk_in_any_order() {
                     let offset = (start + from) as u64;
                     disk.carry_out(vec![Op::Write { number, offset, bytes }]);
                 }
-                let all = present == (1 << sectors) - 1;
-                run.expect(place + usize::from(all), &disk);
+                // What is missing may be what was there before.
+                let whole = disk.segments[&number][start..].starts_with(without_padding(bytes));
+                run.expect(place + usize::from(whole), &disk);
                 run.repair_and_go_on(place, &mut disk);
             }
         }
@@ -154,6 +158,63 @@ fn every_flipped_bit_of_what_was_synced_is_found_out_or_without_effect() {
         }
     }
     assert!(refused > 10_000, "only {refused} flips were found out: the runs hold too little");
+}
+
+#[test]
+fn behind_a_mark_no_record_passes_for_a_torn_one() {
+    for run in runs() {
+        for place in 1..run.before.len() {
+            let (disk, mark) = run.marked(place);
+            for (ops, is_mark) in [(&run.ops[place - 1], false), (&mark, true)] {
+                let (number, start, bytes) = record(ops);
+                let mut damaged = disk.clone();
+                flip_every_bit(without_padding(bytes), |byte, changed| {
+                    let segment = damaged.segments.get_mut(&number).expect("it was written to");
+                    segment[start..start + changed.len()].copy_from_slice(changed);
+                    let durable = damaged.durable();
+                    assert!(
+                        match is_mark {
+                            true => durable.as_ref() == Ok(&run.durable[place]),
+                            false => durable.is_err(),
+                        },
+                        "segments of {}, after write {place}, byte {byte}: {durable:?}",
+                        run.segment_bytes
+                    );
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn a_mark_torn_at_any_byte_loses_nothing() {
+    for run in runs() {
+        for place in 1..run.before.len() {
+            let (_, mark) = run.marked(place);
+            for (_, mut disk) in torn(&run.before[place].0, &mark) {
+                run.expect(place, &disk);
+                if place < run.writes.len() {
+                    run.repair_and_go_on(place, &mut disk);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_log_is_marked_once_and_only_when_all_of_it_is_durable() {
+    let run = run(512);
+    let (_, mut wal) = run.before[0].clone();
+    assert_eq!(wal.mark(), None, "an empty log needs no mark");
+    let _ = wal.append(&run.writes[0]);
+    assert_eq!(wal.mark(), None, "what is not durable must not be marked as such");
+    wal.synced();
+    assert!(wal.mark().is_some());
+    wal.synced();
+    assert_eq!(wal.mark(), None, "one mark is enough");
+    let _ = wal.append(&run.writes[1]);
+    wal.synced();
+    assert!(wal.mark().is_some());
 }
 
 #[test]
@@ -237,6 +298,14 @@ impl Run {
         );
     }
 
+    /// The disk before write `place` with its log marked, and the operations that marked it.
+    fn marked(&self, place: usize) -> (Disk, Vec<Op>) {
+        let (mut disk, mut wal) = self.before[place].clone();
+        let mark = wal.mark().expect("all is durable and nothing is marked");
+        disk.carry_out(mark.clone());
+        (disk, mark)
+    }
+
     /// The node starts again on a disk where write `place` was torn, comes to the same write, if it was
     /// lost, and to all that follow.
     fn repair_and_go_on(&self, place: usize, disk: &mut Disk) {
@@ -249,7 +318,7 @@ impl Run {
                 segment[tail.offset as usize..].fill(0);
             }
         }
-        let mut wal = disk.wal(NODE, self.segment_bytes).expect("a torn write is no damage");
+        let mut wal = disk.wal(NODE, LIFE, self.segment_bytes).expect("a torn write is no damage");
         let again = usize::from(disk.durable().as_ref() == Ok(&self.durable[place + 1]));
         for place in place + again..self.writes.len() {
             disk.carry_out(wal.append(&self.writes[place]));

@@ -2,7 +2,7 @@
 
 use crate::disk::Disk;
 use crate::samples::configuration;
-use raft_core::id::{EntryId, Index, NodeId, Term, WriteSeq};
+use raft_core::id::{EntryId, Incarnation, Index, NodeId, Term, WriteSeq};
 use raft_core::kv::store::Store;
 use raft_core::raft::HardState;
 use raft_core::raft::message::{Entry, Payload, SnapshotMeta};
@@ -11,6 +11,7 @@ use raft_core::wal::{Durable, Op, Snapshot, Wal, Write};
 
 /// Whose disk it is.
 pub(crate) const NODE: NodeId = NodeId(1);
+pub(crate) const LIFE: Incarnation = Incarnation(0xa1);
 
 /// Lengths of segments, all small, so that the run needs many and uses some of them again. Each puts the
 /// borders in other places.
@@ -38,7 +39,7 @@ pub(crate) fn run(segment_bytes: u64) -> Run {
     let mut run =
         Run { segment_bytes, writes: writes(), ops: vec![], before: vec![], durable: vec![] };
     let (mut disk, mut log) = (Disk::default(), Durable::default());
-    let mut wal = disk.wal(NODE, segment_bytes).expect("an empty disk is not damaged");
+    let mut wal = disk.wal(NODE, LIFE, segment_bytes).expect("an empty disk is not damaged");
     for write in &run.writes {
         run.before.push((disk.clone(), wal.clone()));
         run.durable.push(log.clone());

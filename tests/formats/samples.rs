@@ -6,12 +6,14 @@ use raft_core::id::{
 };
 use raft_core::kv::command::{Command, Condition, Item, Read, Session, Write};
 use raft_core::raft::event::RoleName;
-use raft_core::raft::membership::{Configuration, Member};
+use raft_core::raft::membership::{Change, Configuration, Goal, Member, Refusal};
 use raft_core::raft::message::{
     AppendResult, Body, Entry, Message, Payload, SnapshotMeta, VoteRefusal,
 };
 use raft_core::replica::{Envelope, PeerBody};
-use raft_core::request::{Consistency, Copies, FollowerStatus, Reply, Request, Response, Status};
+use raft_core::request::{
+    Changed, Consistency, Copies, FollowerStatus, Reply, Request, Response, Status,
+};
 use raft_core::time::ClusterTime;
 use raft_core::wire::{Frame, Hello, PeerId, Welcome};
 
@@ -22,7 +24,8 @@ pub(crate) fn frames() -> Vec<(String, Frame)> {
         frames.push((format!("goodbye {error:?}"), Frame::Goodbye(error)));
     }
     for (name, body) in peer_bodies() {
-        let envelope = Envelope { from: NodeId(1), to: NodeId(300), body };
+        let incarnation = Incarnation(0xa1b2_c3d4);
+        let envelope = Envelope { from: NodeId(1), incarnation, to: NodeId(300), body };
         frames.push((format!("peer {name}"), Frame::Peer(vec![envelope])));
     }
     frames.push(("peer nothing".to_owned(), Frame::Peer(Vec::new())));
@@ -36,12 +39,19 @@ pub(crate) fn frames() -> Vec<(String, Frame)> {
 }
 
 fn hello(peer: Option<PeerId>) -> Frame {
-    let cluster = peer.map(|_| ClusterId(0x0123_4567_89ab_cdef));
+    let cluster = peer.as_ref().map(|_| ClusterId(0x0123_4567_89ab_cdef));
     Frame::Hello(Hello { version: 1, cluster, peer })
 }
 
 fn peer_hello() -> (String, Frame) {
-    let peer = PeerId { node: NodeId(1), to: NodeId(2), incarnation: Incarnation(0xa1b2_c3d4) };
+    let peer = PeerId {
+        node: NodeId(1),
+        to: NodeId(2),
+        incarnation: Incarnation(0xa1b2_c3d4),
+        start: (7 << 32) + 0x1234,
+        address: "h1:8000".to_owned(),
+        bulk: true,
+    };
     ("hello of a peer".to_owned(), hello(Some(peer)))
 }
 
@@ -60,7 +70,7 @@ fn welcome() -> (String, Frame) {
 
 /// Every error.
 pub(crate) fn errors() -> Vec<Error> {
-    vec![
+    let mut errors = vec![
         Error::NotFound,
         Error::ConditionFailed { revision: Some(Index(9)) },
         Error::ConditionFailed { revision: None },
@@ -77,6 +87,33 @@ pub(crate) fn errors() -> Vec<Error> {
         Error::Invalid { reason: "the key is empty".to_owned() },
         Error::ClusterMismatch { have: ClusterId(1), want: ClusterId(2) },
         Error::VersionMismatch { have: 1, want: 2 },
+        Error::NodeTaken { node: NodeId(3) },
+        Error::OlderCopy { node: NodeId(3) },
+    ];
+    errors.extend(refusals().into_iter().map(|why| Error::Refused { why }));
+    errors
+}
+
+/// Every reason not to change the members, or not to hand over.
+fn refusals() -> Vec<Refusal> {
+    let node = NodeId(3);
+    vec![
+        Refusal::InProgress,
+        Refusal::TermNotCommitted,
+        Refusal::AlreadyAMember(node),
+        Refusal::AddressTaken { by: node },
+        Refusal::NotAMember(node),
+        Refusal::AlreadyAVoter(node),
+        Refusal::NotAVoter(node),
+        Refusal::Silent(node),
+        Refusal::Lagging { node, entries: 5000 },
+        Refusal::LosesQuorum { voters: 4, up: 2 },
+        Refusal::LastVoter,
+        Refusal::Full,
+        Refusal::NobodyElse,
+        Refusal::AlreadyLeads(node),
+        Refusal::TransferInProgress,
+        Refusal::TransferTimedOut(node),
     ]
 }
 
@@ -97,13 +134,15 @@ fn peer_bodies() -> Vec<(String, PeerBody)> {
 fn messages() -> Vec<(&'static str, Body)> {
     let (campaign, last) = (Term(6), EntryId::new(5, 900));
     let (epoch, round) = (Epoch(1), Round(77));
+    let request = |pre_vote, transfer| Body::RequestVote { campaign, pre_vote, transfer, last };
     let reply = |pre_vote, refused| Body::RequestVoteReply { campaign, pre_vote, refused };
     let appended = |result| Body::AppendEntriesReply { epoch, round, result };
     let candidate = NodeId(2);
     let data = "piece".into();
     vec![
-        ("RequestVote", Body::RequestVote { campaign, pre_vote: false, last }),
-        ("RequestVote as a question", Body::RequestVote { campaign, pre_vote: true, last }),
+        ("RequestVote", request(false, false)),
+        ("RequestVote as a question", request(true, false)),
+        ("RequestVote told by the leader", request(false, true)),
         ("RequestVoteReply granted", reply(false, None)),
         ("RequestVoteReply stale term", reply(true, Some(VoteRefusal::StaleTerm))),
         ("RequestVoteReply voted", reply(false, Some(VoteRefusal::AlreadyVoted { candidate }))),
@@ -112,6 +151,12 @@ fn messages() -> Vec<(&'static str, Body)> {
             "RequestVoteReply leader",
             reply(true, Some(VoteRefusal::LeaderAlive { leader: candidate })),
         ),
+        (
+            "RequestVoteReply not admitted",
+            reply(true, Some(VoteRefusal::NotAdmitted { configuration: Index(890) })),
+        ),
+        ("RequestVoteReply lease", reply(true, Some(VoteRefusal::LeaseMayLast))),
+        ("RequestVoteReply no voter", reply(false, Some(VoteRefusal::NotAVoter))),
         (
             "AppendEntries heartbeat",
             Body::AppendEntries {
@@ -138,6 +183,7 @@ fn messages() -> Vec<(&'static str, Body)> {
             appended(AppendResult::Mismatch { refused: Index(900), hint: EntryId::new(3, 800) }),
         ),
         ("AppendEntriesReply stale term", appended(AppendResult::StaleTerm)),
+        ("AppendEntriesReply full", appended(AppendResult::Full { match_index: Index(903) })),
         (
             "InstallSnapshot",
             Body::InstallSnapshot { epoch, round, meta: meta(), offset: 512, data, done: true },
@@ -146,6 +192,9 @@ fn messages() -> Vec<(&'static str, Body)> {
             "InstallSnapshotReply",
             Body::InstallSnapshotReply { epoch, round, last, next_offset: 517 },
         ),
+        ("TimeoutNow", Body::TimeoutNow),
+        ("ReadIndex", Body::ReadIndex { number: 1000 }),
+        ("ReadIndexReply", Body::ReadIndexReply { number: 1000, index: Index(903) }),
     ]
 }
 
@@ -167,18 +216,20 @@ pub(crate) fn meta() -> SnapshotMeta {
     SnapshotMeta { last, time, configuration: configuration() }
 }
 
-/// A configuration with every field in use.
+/// A joint configuration with every field in use, and a learner for every goal.
 pub(crate) fn configuration() -> Configuration {
-    let member = |id: u64| {
-        let (address, incarnation) = (format!("h{id}:8000"), Incarnation(id));
-        (NodeId(id), Member { id: NodeId(id), address, incarnation })
-    };
+    let node = |id: u64| (NodeId(id), member(id));
+    let goals = [Goal::Stay, Goal::Vote, Goal::Replace(NodeId(2))];
     Configuration {
         voters: [NodeId(1), NodeId(2)].into(),
         outgoing: [NodeId(1)].into(),
-        learners: [NodeId(3)].into(),
-        members: [1, 2, 3].map(member).into(),
+        learners: (3..).map(NodeId).zip(goals).collect(),
+        members: [1, 2, 3, 4, 5].map(node).into(),
     }
+}
+
+fn member(id: u64) -> Member {
+    Member { id: NodeId(id), address: format!("h{id}:8000"), incarnation: Incarnation(id) }
 }
 
 fn session() -> Session {
@@ -199,6 +250,8 @@ pub(crate) fn requests() -> Vec<(&'static str, Request)> {
     let list = |after, keys_only| Read::List { prefix: "n".into(), after, limit: 10, keys_only };
     let bytes: &'static [u8] = b"\xff\x00";
     let delete = Write::Delete { key: bytes.into(), condition: Condition::Any };
+    let change = |change| Request::Change { change, dry_run: false };
+    let node = NodeId(4);
     vec![
         ("set", write(set(Condition::Any), None)),
         ("set if absent, in a session", write(set(Condition::Absent), Some(session()))),
@@ -219,6 +272,14 @@ pub(crate) fn requests() -> Vec<(&'static str, Request)> {
         ("list", read(list(None, false))),
         ("list on, keys only", read(list(Some("name".into()), true))),
         ("status", Request::Status),
+        ("add", change(Change::Add { member: member(4), goal: Goal::Vote })),
+        ("add a learner", change(Change::Add { member: member(4), goal: Goal::Stay })),
+        ("promote", change(Change::Promote(node))),
+        ("remove", change(Change::Remove(node))),
+        ("replace", change(Change::Replace { node: NodeId(2), by: member(4) })),
+        ("remove, only looking", Request::Change { change: Change::Remove(node), dry_run: true }),
+        ("transfer", Request::Transfer { to: None }),
+        ("transfer to a node", Request::Transfer { to: Some(node) }),
     ]
 }
 
@@ -238,8 +299,16 @@ pub(crate) fn responses() -> Vec<(&'static str, Response)> {
         ("page", page(vec![item(Some("Alice".into()))], None)),
         ("page of keys", page(vec![item(None)], Some("name".into()))),
         ("status", Ok(Reply::Status(Box::new(status())))),
+        ("changed", Ok(Reply::Changed(Box::new(changed(Some(Index(904))))))),
+        ("changed, only looked at", Ok(Reply::Changed(Box::new(changed(None))))),
+        ("transferred", Ok(Reply::Transferred { leader: NodeId(2) })),
         ("error", Err(Error::NotFound)),
     ]
+}
+
+fn changed(index: Option<Index>) -> Changed {
+    let (before, up) = (configuration(), vec![NodeId(1), NodeId(3)]);
+    Changed { after: before.after_joint(), before, up, index }
 }
 
 fn status() -> Status {

@@ -32,7 +32,7 @@ fn frames_that_are_malformed_foreign_or_out_of_place_close_the_connection_with_a
     let mut trailing = hello(VERSION, None, None);
     trailing.push(0);
     let stranger = ClusterId(1);
-    let peer = PeerId { node: NodeId(2), to: NodeId(1), incarnation: Incarnation(1) };
+    let peer = peer_id(2, 1);
     let first: [(&str, Vec<u8>, &str); 8] = [
         ("nothing", vec![], "invalid"),
         ("noise", vec![VERSION, 0xff, 0xff, 0xff], "invalid"),
@@ -51,6 +51,7 @@ fn frames_that_are_malformed_foreign_or_out_of_place_close_the_connection_with_a
         }
         let envelope = Envelope {
             from: NodeId(2),
+            incarnation: Incarnation(1),
             to: NodeId(1),
             body: PeerBody::Forwarded {
                 ticket: Default::default(),
@@ -80,16 +81,16 @@ fn frames_that_are_malformed_foreign_or_out_of_place_close_the_connection_with_a
 fn a_node_that_is_not_of_the_cluster_or_meant_another_is_refused_with_a_reason() {
     let cluster = Cluster::start();
     let ours = Some(ClusterId::of(cluster.addresses()));
-    let peer =
-        |node, to| Some(PeerId { node: NodeId(node), to: NodeId(to), incarnation: Incarnation(1) });
+    let peer = |node, to| Some(peer_id(node, to));
+    let homeless = PeerId { address: String::new(), ..peer_id(4, 1) };
     let hellos = [
         ("a client in a peer's place", None, None, "denied"),
         ("a node without a cluster", None, peer(2, 1), "denied"),
         ("a node of another cluster", Some(ClusterId(1)), peer(2, 1), "cluster_mismatch"),
         ("a node that looks for another", ours, peer(2, 3), "denied"),
         ("a node that takes itself for this one", ours, peer(1, 1), "denied"),
-        ("a node that is not in the list", ours, peer(4, 1), "denied"),
-        ("a node that has lost its directory", ours, peer(2, 1), "denied"),
+        ("a node that does not say where it is", ours, Some(homeless), "denied"),
+        ("another node 2 than the one that is alive", ours, peer(2, 1), "node_taken"),
     ];
     block_on(async {
         for (what, cluster_id, peer, code) in hellos {
@@ -148,6 +149,18 @@ fn pages_of_other_origins_and_names_of_other_hosts_are_refused_before_the_upgrad
         }
     });
     goes_on(&cluster);
+}
+
+/// Another life of a node.
+fn peer_id(node: u64, to: u64) -> PeerId {
+    PeerId {
+        node: NodeId(node),
+        to: NodeId(to),
+        incarnation: Incarnation(1),
+        start: 1 << 32,
+        address: "localhost:1".to_owned(),
+        bulk: false,
+    }
 }
 
 fn request(id: u64) -> Vec<u8> {

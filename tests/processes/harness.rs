@@ -15,10 +15,14 @@ use tempfile::TempDir;
 /// How long anything may take that must happen. Only a test that fails waits for so long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Three nodes and their data, gone when dropped.
+/// Nodes and their data, gone when dropped.
 pub(crate) struct Cluster {
     dir: TempDir,
+    /// The founding nodes first, then those that may join.
     addresses: Vec<String>,
+    founders: usize,
+    /// For every node.
+    flags: Vec<String>,
     _ports: Vec<ClaimedPort>,
     nodes: Vec<Option<Node>>,
 }
@@ -41,23 +45,36 @@ pub(crate) struct Ran {
 impl Cluster {
     /// Three nodes, started, of which one leads.
     pub(crate) fn start() -> Self {
-        let mut cluster = Self::prepare();
-        for id in 1..=3 {
-            cluster.start_node(id);
-        }
-        cluster.leader();
-        cluster
+        Self::start_of(3, 0)
     }
 
     /// Addresses and an empty directory for three nodes.
     pub(crate) fn prepare() -> Self {
-        let ports: Vec<ClaimedPort> = (0..3).map(|_| ClaimedPort::new()).collect();
+        Self::of(3, 0)
+    }
+
+    /// Addresses and an empty directory for a cluster of `founders`, and for nodes that join it.
+    pub(crate) fn of(founders: usize, joiners: usize) -> Self {
+        let nodes = founders + joiners;
+        let ports: Vec<ClaimedPort> = (0..nodes).map(|_| ClaimedPort::new()).collect();
         Self {
             dir: tempfile::tempdir().expect("a temporary directory"),
             addresses: ports.iter().map(|port| format!("localhost:{}", port.number)).collect(),
+            founders,
+            flags: Vec::new(),
             _ports: ports,
-            nodes: (0..3).map(|_| None).collect(),
+            nodes: (0..nodes).map(|_| None).collect(),
         }
+    }
+
+    /// The same, with its founding nodes started, of which one leads.
+    pub(crate) fn start_of(founders: usize, joiners: usize) -> Self {
+        let mut cluster = Self::of(founders, joiners);
+        for id in 1..=founders as u64 {
+            cluster.start_node(id);
+        }
+        cluster.leader();
+        cluster
     }
 
     pub(crate) fn addresses(&self) -> &[String] {
@@ -74,7 +91,7 @@ impl Cluster {
 
     /// The list for `--cluster`.
     pub(crate) fn list(&self) -> String {
-        self.addresses.join(",")
+        self.addresses[..self.founders].join(",")
     }
 
     pub(crate) fn data_dir(&self, id: u64) -> PathBuf {
@@ -86,8 +103,23 @@ impl Cluster {
         self.dir.path()
     }
 
+    /// The command that starts a node: a founding one, or one that joins.
+    pub(crate) fn command(&self, id: u64) -> Command {
+        let mut command = match id as usize <= self.founders {
+            true => node_command(id, &self.list(), &self.data_dir(id)),
+            false => join_command(id, &self.list(), self.address(id), &self.data_dir(id)),
+        };
+        command.args(&self.flags);
+        command
+    }
+
+    /// Flags for every node that is started from now on.
+    pub(crate) fn add_flags<const N: usize>(&mut self, flags: [&str; N]) {
+        self.flags.extend(flags.map(str::to_owned));
+    }
+
     pub(crate) fn start_node(&mut self, id: u64) {
-        let mut command = node_command(id, &self.list(), &self.data_dir(id));
+        let mut command = self.command(id);
         let slot = &mut self.nodes[id as usize - 1];
         assert!(slot.is_none(), "node {id} runs already");
         *slot = Some(Node::spawn(&mut command));
@@ -102,11 +134,28 @@ impl Cluster {
         &self.node(id).lines
     }
 
+    /// What it has said on standard error since.
+    pub(crate) fn diagnostics(&self, id: u64) -> &Lines {
+        &self.node(id).diagnostics
+    }
+
     /// `kill -9`, and the process is gone when this returns.
     pub(crate) fn kill(&mut self, id: u64) {
         let mut node = self.nodes[id as usize - 1].take().expect("the node runs");
         node.child.kill().expect("kill");
         node.child.wait().expect("the killed node ends");
+    }
+
+    /// SIGTERM. Returns the exit code and the lines of standard output, once the process has ended.
+    pub(crate) fn terminate(&mut self, id: u64) -> (i32, Vec<String>) {
+        let mut node = self.nodes[id as usize - 1].take().expect("the node runs");
+        let pid = Pid::from_child(&node.child);
+        kill_process(pid, Signal::TERM).expect("SIGTERM");
+        let watchdog = Watchdog::start(pid);
+        let status = node.child.wait().expect("the node ends");
+        watchdog.stop();
+        node.lines.wait_for_the_end();
+        (exit_code(status), node.lines.all())
     }
 
     pub(crate) fn running(&self) -> Vec<u64> {
@@ -119,12 +168,16 @@ impl Cluster {
         wait_until("one node leads and all others follow it", || {
             let report = self.report();
             let Some(id) = report["leader"].as_u64() else { return false };
-            let status = |id: u64| &report["nodes"][id as usize - 1]["status"];
+            let nodes = report["nodes"].as_array().expect("a list of nodes");
+            let status = |id: u64| {
+                let node = nodes.iter().find(|node| node["node"] == id);
+                node.map(|node| node["status"].clone()).unwrap_or_default()
+            };
             let heard_from = |other: u64| {
-                let followers = status(id)["followers"].as_array().into_iter().flatten();
-                followers.filter(|follower| follower["node"] == other).any(|follower| {
-                    follower["silent_ms"].as_u64().is_some_and(|silence| silence < 100)
-                })
+                let status = status(id);
+                let followers = status["followers"].as_array().into_iter().flatten();
+                let mut its = followers.filter(|follower| follower["node"] == other);
+                its.any(|its| its["silent_ms"].as_u64().is_some_and(|silence| silence < 100))
             };
             let mut others = self.running().into_iter().filter(|other| *other != id);
             leader = others
@@ -172,6 +225,14 @@ pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
 pub(crate) fn node_command(id: u64, list: &str, data_dir: &Path) -> Command {
     let mut command = Command::new(binary("raft-kv"));
     command.args(["--id", &id.to_string(), "--cluster", list, "--data-dir"]).arg(data_dir);
+    command
+}
+
+/// `raft-kv` with the flags of a node that joins.
+pub(crate) fn join_command(id: u64, join: &str, listen: &str, data_dir: &Path) -> Command {
+    let mut command = Command::new(binary("raft-kv"));
+    command.args(["--id", &id.to_string(), "--join", join, "--listen", listen, "--data-dir"]);
+    command.arg(data_dir);
     command
 }
 
@@ -277,6 +338,14 @@ impl Lines {
     fn close(&self) {
         self.0.0.lock().unwrap().closed = true;
         self.0.1.notify_all();
+    }
+
+    /// Waits until the process has closed its end.
+    fn wait_for_the_end(&self) {
+        let (mutex, changed) = &*self.0;
+        let printed = mutex.lock().unwrap();
+        let closed = changed.wait_timeout_while(printed, PATIENCE, |printed| !printed.closed);
+        assert!(closed.unwrap().0.closed, "the output of a process that ended is still open");
     }
 
     /// All lines so far.

@@ -1,10 +1,10 @@
 //! Starts that are refused: one line, an exit code, and nothing on disk has changed.
 
-use crate::harness::{Cluster, Ran, node_command};
-use std::collections::BTreeMap;
+use crate::files::{contents, flip_a_bit, segments, write_a_little};
+use crate::harness::{Cluster, Ran, join_command, node_command};
 use std::fs;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 const THREE: &str = "localhost:9001,localhost:9002,localhost:9003";
 
@@ -81,61 +81,73 @@ fn a_directory_that_cannot_be_written_is_refused() {
 }
 
 #[test]
-fn a_damaged_log_is_refused_and_untouched() {
-    let cluster = stopped_cluster();
-    // In the middle of what was written, with good records behind it.
-    let (segment, mut bytes, written) = fullest_file(&cluster.data_dir(1));
-    bytes[written / 2] ^= 0x40;
-    fs::write(&segment, bytes).unwrap();
+fn damage_that_no_peer_can_repair_is_refused_and_untouched() {
+    let mut cluster = Cluster::start_of(1, 0);
+    write_a_little(&cluster);
+    cluster.kill(1);
+    flip_a_bit(&segments(&cluster.data_dir(1))[0]);
     let before = contents(cluster.dir());
-    let ran = Ran::of(&mut node_command(1, &cluster.list(), &cluster.data_dir(1)));
-    is_refused(&ran, 1, "damage");
+    is_refused(&Ran::of(&mut cluster.command(1)), 1, "damage");
     assert_eq!(contents(cluster.dir()), before);
+}
+
+#[test]
+fn a_node_that_joins_is_refused_unless_it_finds_its_cluster_and_a_place_in_it() {
+    let nobody = Cluster::prepare();
+    let cluster = Cluster::of(1, 1);
+    let data_dir = cluster.data_dir(2);
+    let join =
+        |id: u64, at: &str, listen: &str| Ran::of(&mut join_command(id, at, listen, &data_dir));
+    is_refused(&join(2, &nobody.list(), cluster.address(2)), 1, "no node answers at --join");
+    assert!(!data_dir.exists());
+
+    let mut cluster = Cluster::start_of(1, 1);
+    let data_dir = cluster.data_dir(2);
+    let join =
+        |id: u64, at: &str, listen: &str| Ran::of(&mut join_command(id, at, listen, &data_dir));
+    is_refused(&join(1, &cluster.list(), cluster.address(2)), 9, "choose another --id");
+    assert!(!data_dir.exists());
+    cluster.start_node(2);
+    cluster.lines(2).wait_for("waiting", |line| line == "[LEARNER] Waiting to be added...");
+    cluster.kill(2);
+    let stranger = Cluster::start_of(1, 1);
+    let before = contents(&data_dir);
+    let of_another = &mut node_command(1, &stranger.list(), &data_dir);
+    is_refused(&Ran::of(of_another), 1, "port in use");
+    let of_another = &mut node_command(1, stranger.address(2), &data_dir);
+    is_refused(&Ran::of(of_another), 9, "belongs to the cluster");
+    let another_id = &mut join_command(3, &cluster.list(), cluster.address(2), &data_dir);
+    is_refused(&Ran::of(another_id), 9, "belongs to node 2, not node 3");
+    assert_eq!(contents(&data_dir), before);
+}
+
+#[test]
+fn a_new_node_whose_peers_are_of_another_cluster_is_refused_and_writes_nothing() {
+    let cluster = Cluster::start();
+    let mut stranger = Cluster::of(1, 0);
+    // Its list names a node that runs for another cluster.
+    let list = format!("{},{}", stranger.address(1), cluster.address(2));
+    let data_dir = stranger.data_dir(1);
+    is_refused(&Ran::of(&mut node_command(1, &list, &data_dir)), 9, "wrong cluster");
+    assert!(!data_dir.exists());
+    stranger.start_node(1);
+    stranger.leader();
 }
 
 /// Three nodes that have run, written a few entries and were killed.
 fn stopped_cluster() -> Cluster {
     let mut cluster = Cluster::start();
-    for number in 0..5 {
-        let set = cluster.cli(["set", "key", &"x".repeat(1_000 + number)]);
-        assert_eq!(set.all(), (0, "OK (committed to 3/3 nodes)\n", ""));
-    }
+    write_a_little(&cluster);
     for id in 1..=3 {
         cluster.kill(id);
     }
     cluster
 }
 
-fn is_refused(ran: &Ran, code: i32, named: &str) {
+pub(crate) fn is_refused(ran: &Ran, code: i32, named: &str) {
     assert_eq!(ran.code, code, "{ran:?}");
     assert_eq!(ran.stdout, "", "{ran:?}");
     let line = ran.stderr.strip_suffix('\n').unwrap_or_default();
     assert!(line.starts_with("error: ") && line.contains("; "), "{ran:?}");
     assert!(!line.contains('\n') && line.contains(named), "{ran:?} should name {named}");
-}
-
-/// Every file and directory below, with its bytes.
-fn contents(dir: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
-    let mut found = BTreeMap::new();
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(contents(&path));
-            found.insert(path, None);
-        } else {
-            let bytes = fs::read(&path).unwrap();
-            found.insert(path, Some(bytes));
-        }
-    }
-    found
-}
-
-/// The file with the most in it before its zeros: its path, its bytes and how many are written.
-fn fullest_file(dir: &Path) -> (PathBuf, Vec<u8>, usize) {
-    let files = contents(dir).into_iter().filter_map(|(path, bytes)| {
-        let bytes = bytes?;
-        let written = bytes.iter().rposition(|byte| *byte != 0)?;
-        Some((path, bytes, written))
-    });
-    files.max_by_key(|(_, _, written)| *written).expect("a node has files")
 }

@@ -1,8 +1,10 @@
 //! What stands behind the name of a command.
 
+use crate::cluster::member;
 use raft_core::config::Limits;
-use raft_core::id::{ClientId, Index, NodeId, Sequence};
+use raft_core::id::{ClientId, Incarnation, Index, NodeId, Sequence};
 use raft_core::kv::command::{Condition, Read, Session, Write};
+use raft_core::raft::membership::{Change, Goal};
 use raft_core::replica::Envelope;
 use raft_core::request::{Consistency, Request};
 use std::collections::{BTreeMap, VecDeque};
@@ -119,10 +121,31 @@ impl<'a> Args<'a> {
                 let condition = self.condition()?;
                 self.write(Write::Set { key, value, condition })
             }
-            _ => {
+            "delete" => {
                 let key = self.word("a key")?.to_owned().into();
                 let condition = self.condition()?;
                 self.write(Write::Delete { key, condition })
+            }
+            "transfer" => {
+                let to = self.words.pop_front().map(parse).transpose()?;
+                Ok(Request::Transfer { to: to.map(NodeId) })
+            }
+            _ => {
+                let node = self.node()?;
+                let change = match name {
+                    "add" => {
+                        let goal = if self.flag("stay") { Goal::Stay } else { Goal::Vote };
+                        let mut member = member(node);
+                        member.address = self.text("at").map_or(member.address, str::to_owned);
+                        let life = self.named("life")?.map(Incarnation);
+                        member.incarnation = life.unwrap_or(member.incarnation);
+                        Change::Add { member, goal }
+                    }
+                    "promote" => Change::Promote(node),
+                    "remove" => Change::Remove(node),
+                    _ => Change::Replace { node, by: member(self.node()?) },
+                };
+                Ok(Request::Change { change, dry_run: self.flag("dry") })
             }
         }
     }
@@ -162,6 +185,7 @@ impl<'a> Args<'a> {
             ("uncommitted_bytes_max", &mut limits.uncommitted_bytes_max),
             ("value_bytes_max", &mut limits.value_bytes_max),
             ("requests_max", &mut limits.requests_max),
+            ("members_max", &mut limits.members_max),
             ("writes_max", &mut limits.writes_max),
         ] {
             *limit = self.named(name)?.unwrap_or(*limit);
@@ -169,6 +193,7 @@ impl<'a> Args<'a> {
         for (name, limit) in [
             ("snapshot_log_entries", &mut limits.snapshot_log_entries),
             ("log_keep_entries", &mut limits.log_keep_entries),
+            ("promotion_lag_max", &mut limits.promotion_lag_max),
         ] {
             *limit = self.named(name)?.unwrap_or(*limit);
         }

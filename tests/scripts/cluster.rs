@@ -1,7 +1,7 @@
 //! A cluster driven by hand: nothing happens unless it is asked for. Every function says what came of it
 //! in lines of trace.
 
-use crate::disk::{CLUSTER, Disk, INCARNATION};
+use crate::disk::{CLUSTER, Disk};
 use crate::show;
 use raft_core::config::{Config, Limits, Timing};
 use raft_core::id::{Incarnation, NodeId, Ticket};
@@ -31,6 +31,8 @@ pub(crate) struct Cluster {
     stepped: BTreeSet<NodeId>,
     /// Requests as they were asked, by ticket.
     requests: BTreeMap<Ticket, String>,
+    timing: Timing,
+    limits: Limits,
     trace: Vec<String>,
 }
 
@@ -39,6 +41,8 @@ pub(crate) struct Node {
     /// `None` while the node is down.
     replica: Option<Replica>,
     disk: Disk,
+    /// The disk as it was when the script copied it, and whose life it held.
+    copy: Option<(Disk, Incarnation)>,
     wal: Wal,
     /// Whether writes wait until the script syncs them.
     pub(crate) manual: bool,
@@ -47,30 +51,47 @@ pub(crate) struct Node {
 }
 
 impl Cluster {
-    pub(crate) fn new(size: u64, timing: &Timing, limits: &Limits) -> Self {
-        let members: Vec<Member> = (1..=size).map(member).collect();
-        let nodes = (1..=size).map(NodeId).map(|id| {
-            let config = Config {
-                id,
-                cluster: CLUSTER,
-                incarnation: INCARNATION,
-                members: members.clone(),
-                seed: id.0,
-                timing: timing.clone(),
-                limits: limits.clone(),
-            };
-            (id, Node::start(config, Disk::default()))
-        });
-        Self {
+    /// A cluster in which everybody knows the first lives of all, or nobody does.
+    pub(crate) fn new(size: u64, knows_lives: bool, timing: Timing, limits: Limits) -> Self {
+        let founder = |id| match knows_lives {
+            true => member(NodeId(id)),
+            false => Member { incarnation: Incarnation::UNKNOWN, ..member(NodeId(id)) },
+        };
+        let members: Vec<Member> = (1..=size).map(founder).collect();
+        let mut cluster = Self {
             now: Instant(0),
-            nodes: nodes.collect(),
+            nodes: BTreeMap::new(),
             in_flight: Vec::new(),
             held: Vec::new(),
             cut: BTreeSet::new(),
             stepped: BTreeSet::new(),
             requests: BTreeMap::new(),
+            timing,
+            limits,
             trace: Vec::new(),
+        };
+        for id in (1..=size).map(NodeId) {
+            cluster.start(id, members.clone(), Instant(0));
         }
+        cluster
+    }
+
+    /// Starts a node that was not there at the founding: it waits to be added.
+    pub(crate) fn join(&mut self, id: NodeId) {
+        self.start(id, Vec::new(), self.now);
+    }
+
+    fn start(&mut self, id: NodeId, members: Vec<Member>, now: Instant) {
+        let config = Config {
+            id,
+            cluster: CLUSTER,
+            incarnation: member(id).incarnation,
+            members,
+            seed: id.0,
+            timing: self.timing.clone(),
+            limits: self.limits.clone(),
+        };
+        self.nodes.insert(id, Node::start(config, Disk::default(), now));
     }
 
     /// The lines of trace since the last call.
@@ -94,7 +115,7 @@ impl Cluster {
     pub(crate) fn begin_with(&mut self, id: NodeId, write: &Write) -> Result<(), String> {
         let node = self.node(id)?;
         node.disk.carry_out(node.wal.append(write));
-        *node = Node::start(node.config.clone(), std::mem::take(&mut node.disk));
+        *node = Node::start(node.config.clone(), std::mem::take(&mut node.disk), Instant(0));
         Ok(())
     }
 
@@ -213,6 +234,35 @@ impl Cluster {
         Ok(())
     }
 
+    /// A node that is down loses its data directory: it will start in a new life. One that notices knows
+    /// that it cannot be one of the founders.
+    pub(crate) fn wipe(&mut self, id: NodeId, notices: bool) -> Result<(), String> {
+        let node = self.node(id)?;
+        if node.replica.is_some() {
+            return Err(format!("node {id} is up"));
+        }
+        node.disk = Disk::default();
+        node.config.incarnation.0 += 100;
+        if notices {
+            node.config.members.clear();
+        }
+        Ok(())
+    }
+
+    /// The disk of a node is copied, or the copy is put back into a node that is down.
+    pub(crate) fn copy(&mut self, id: NodeId, put_back: bool) -> Result<(), String> {
+        let node = self.node(id)?;
+        match put_back {
+            false => node.copy = Some((node.disk.clone(), node.config.incarnation)),
+            true if node.replica.is_some() => return Err(format!("node {id} is up")),
+            true => {
+                (node.disk, node.config.incarnation) =
+                    node.copy.take().ok_or("there is no copy")?;
+            }
+        }
+        Ok(())
+    }
+
     /// Power on.
     pub(crate) fn restart(&mut self, id: NodeId) -> Result<(), String> {
         let now = self.now;
@@ -222,7 +272,8 @@ impl Cluster {
         }
         let durable = node.disk.durable()?;
         let shown = show::durable(&durable);
-        node.wal = node.disk.wal(id, SEGMENT_BYTES).map_err(|damage| damage.to_string())?;
+        let life = node.config.incarnation;
+        node.wal = node.disk.wal(id, life, SEGMENT_BYTES).map_err(|damage| damage.to_string())?;
         // No two starts of any two nodes have the same seed.
         node.config.seed += 1_000;
         node.replica = Some(Replica::restore(node.config.clone(), durable, now));
@@ -232,11 +283,13 @@ impl Cluster {
 }
 
 impl Node {
-    fn start(config: Config, disk: Disk) -> Self {
+    fn start(config: Config, disk: Disk, now: Instant) -> Self {
         let durable = disk.durable().expect("a script's disk is not damaged");
-        let wal = disk.wal(config.id, SEGMENT_BYTES).expect("a script's disk is not damaged");
-        let replica = Some(Replica::restore(config.clone(), durable, Instant(0)));
-        Self { config, replica, disk, wal, manual: false, unsynced: VecDeque::new() }
+        let wal = disk.wal(config.id, config.incarnation, SEGMENT_BYTES);
+        let wal = wal.expect("a script's disk is not damaged");
+        let replica = Some(Replica::restore(config.clone(), durable, now));
+        let unsynced = VecDeque::new();
+        Self { config, replica, disk, copy: None, wal, manual: false, unsynced }
     }
 
     /// A node that is up.
@@ -256,6 +309,7 @@ impl Node {
     }
 }
 
-fn member(id: u64) -> Member {
-    Member { id: NodeId(id), address: format!("n{id}:8000"), incarnation: Incarnation::UNKNOWN }
+/// A node in its first life.
+pub(crate) fn member(id: NodeId) -> Member {
+    Member { id, address: format!("n{id}:8000"), incarnation: Incarnation(id.0) }
 }

@@ -6,8 +6,6 @@ use std::collections::BTreeMap;
 
 /// Whose disk it is.
 pub(crate) const CLUSTER: ClusterId = ClusterId(0xc1);
-/// In which life.
-pub(crate) const INCARNATION: Incarnation = Incarnation(0xa1);
 
 /// What is on the disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,8 +20,13 @@ pub(crate) struct Disk {
 
 impl Disk {
     /// The writing end of the log on this disk.
-    pub(crate) fn wal(&self, node: NodeId, segment_bytes: u64) -> Result<Wal, Damage> {
-        Ok(Wal::resume(CLUSTER, node, INCARNATION, segment_bytes, &self.replay()?))
+    pub(crate) fn wal(
+        &self,
+        node: NodeId,
+        life: Incarnation,
+        segment_bytes: u64,
+    ) -> Result<Wal, Damage> {
+        Ok(Wal::resume(CLUSTER, node, life, segment_bytes, &self.replay()?))
     }
 
     /// What the log says.

@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 
 /// Runs the commands of `script` and returns it with the output as it came this time.
 pub(crate) fn run(script: &str) -> Result<String, String> {
-    let mut cluster = Cluster::new(0, &Timing::default(), &Limits::default());
+    let mut cluster = Cluster::new(0, true, Timing::default(), Limits::default());
     let mut out = String::new();
     for (number, line) in (1..).zip(script.lines()) {
         if line.starts_with(' ') {
@@ -49,13 +49,17 @@ fn execute(cluster: &mut Cluster, together: &str) -> Result<(), String> {
             "cluster" | "node" => prepare(cluster, name, &mut args)?,
             "deliver" | "drop" | "hold" | "release" | "duplicate" | "messages" | "stabilize"
             | "partition" | "heal" => network(cluster, name, &mut args)?,
-            "disk" | "sync" | "crash" | "restart" => machine(cluster, name, &mut args)?,
+            "disk" | "sync" | "crash" | "restart" | "join" | "wipe" | "damage" | "copy"
+            | "back" => machine(cluster, name, &mut args)?,
             "time" | "timeout" | "heartbeat" | "wake" => clock(cluster, name, &mut args)?,
-            "set" | "delete" | "get" | "list" => {
+            "set" | "delete" | "get" | "list" | "add" | "promote" | "remove" | "replace"
+            | "transfer" => {
                 let id = args.node()?;
                 cluster.ask(id, args.request(name)?)?;
             }
-            "status" | "logs" | "log" | "store" => look(cluster, name, &args.nodes()?),
+            "status" | "logs" | "log" | "store" | "members" | "lives" => {
+                look(cluster, name, &args.nodes()?);
+            }
             other => return Err(format!("there is no command {other}")),
         }
         args.end()?;
@@ -74,7 +78,9 @@ fn prepare(cluster: &mut Cluster, name: &str, args: &mut Args<'_>) -> Result<(),
     if let Some(timeout) = args.text("request_timeout") {
         timing.request_timeout = duration(timeout)?;
     }
-    *cluster = Cluster::new(size, &timing, &args.limits()?);
+    timing.lease_drift_percent = args.named("lease")?;
+    let knows_lives = !args.flag("strangers");
+    *cluster = Cluster::new(size, knows_lives, timing, args.limits()?);
     if let Some(leader) = leader {
         for step in ["timeout", "heartbeat"] {
             execute(cluster, &format!("{step} {leader}"))?;
@@ -137,7 +143,7 @@ fn network(cluster: &mut Cluster, name: &str, args: &mut Args<'_>) -> Result<(),
         }
         "heal" => cluster.cut.clear(),
         _ => {
-            for Envelope { from, to, body } in cluster.in_flight.clone() {
+            for Envelope { from, to, body, .. } in cluster.in_flight.clone() {
                 cluster.say(format!("n{from} -> n{to}: {}", show::body(&body)));
             }
         }
@@ -153,7 +159,11 @@ fn machine(cluster: &mut Cluster, name: &str, args: &mut Args<'_>) -> Result<(),
             cluster.node(id)?.manual = match args.word("manual or auto")? {
                 "manual" => true,
                 "auto" => false,
-                other => return Err(format!("a disk is manual or auto, not {other}")),
+                "full" => return cluster.step(id, Input::DiskFull(true)),
+                "free" => return cluster.step(id, Input::DiskFull(false)),
+                other => {
+                    return Err(format!("a disk is manual, auto, full or free, not {other}"));
+                }
             };
             Ok(())
         }
@@ -162,6 +172,12 @@ fn machine(cluster: &mut Cluster, name: &str, args: &mut Args<'_>) -> Result<(),
             cluster.sync(id, args.named("n")?.unwrap_or(usize::MAX), !unreported)
         }
         "crash" => cluster.crash(id),
+        "join" => {
+            cluster.join(id);
+            Ok(())
+        }
+        "wipe" | "damage" => cluster.wipe(id, name == "damage"),
+        "copy" | "back" => cluster.copy(id, name == "back"),
         _ => cluster.restart(id),
     }
 }
@@ -191,6 +207,8 @@ fn look(cluster: &mut Cluster, name: &str, named: &[NodeId]) {
         "status" => vec![show::status(replica)],
         "logs" => vec![show::terms(replica)],
         "log" => show::entries(replica.raft().log()),
+        "members" => vec![replica.raft().configuration().to_string()],
+        "lives" => vec![show::lives(replica)],
         _ => vec![show::store(replica)],
     };
     let mut said = Vec::new();

@@ -1,8 +1,9 @@
 //! How things look in a trace. What the core can say about itself is said in its own words.
 
-use raft_core::id::{EntryId, Index, Term};
+use raft_core::id::{EntryId, Incarnation, Index, Term};
 use raft_core::kv::command::{Command, Condition, Item, Read, Write};
 use raft_core::raft::log::Log;
+use raft_core::raft::membership::{Change, Member};
 use raft_core::raft::message::{Entry, Payload};
 use raft_core::replica::{PeerBody, Replica};
 use raft_core::request::{Consistency, Reply, Request, Response};
@@ -51,6 +52,17 @@ pub(crate) fn entries(log: &Log) -> Vec<String> {
     list(first, &held.collect::<Vec<_>>())
 }
 
+/// The lives that a node's configuration admits: its number for a first life, a hundred more for each
+/// later one.
+pub(crate) fn lives(replica: &Replica) -> String {
+    let members = replica.raft().configuration().members.values();
+    let life = |member: &Member| match member.incarnation {
+        Incarnation::UNKNOWN => format!("{}:?", member.id),
+        Incarnation(life) => format!("{}:{life}", member.id),
+    };
+    format!("admits {}", members.map(life).collect::<Vec<_>>().join(" "))
+}
+
 /// A write on its way to the disk.
 pub(crate) fn write(write: &wal::Write) -> String {
     let mut parts = Vec::new();
@@ -73,7 +85,7 @@ fn list(first: Index, entries: &[Entry]) -> Vec<String> {
 fn entry(id: EntryId, entry: &Entry) -> String {
     match &entry.payload {
         Payload::Noop => format!("{id} noop"),
-        Payload::Configuration(_) => format!("{id} configuration"),
+        Payload::Configuration(configuration) => format!("{id} {configuration}"),
         Payload::Command(bytes) => match postcard::from_bytes::<Command>(bytes) {
             Ok(command) => format!("{id} {}", change(&command.write)),
             Err(_) => format!("{id} unreadable"),
@@ -100,6 +112,19 @@ pub(crate) fn request(request: &Request) -> String {
         }
         Request::Read { read: Read::List { prefix, .. }, .. } => {
             format!("list {}", display(prefix)).trim_end().to_owned()
+        }
+        Request::Change { change, dry_run } => {
+            let dry = if *dry_run { ", only looking" } else { "" };
+            let what = match change {
+                Change::Add { member, .. } => format!("add n{}", member.id),
+                Change::Promote(node) => format!("promote n{node}"),
+                Change::Remove(node) => format!("remove n{node}"),
+                Change::Replace { node, by } => format!("replace n{node} by n{}", by.id),
+            };
+            format!("{what}{dry}")
+        }
+        Request::Transfer { to } => {
+            format!("transfer{}", to.map(|to| format!(" to n{to}")).unwrap_or_default())
         }
         Request::Write { session: None, write, .. } => change(write),
         Request::Write { session: Some(session), write, .. } => match session.client.0 {
@@ -129,6 +154,11 @@ pub(crate) fn response(response: &Response) -> String {
     match response {
         Err(error) => format!("error: {error}"),
         Ok(Reply::Status(status)) => format!("{} in term {}", status.role, status.term),
+        Ok(Reply::Changed(changed)) => {
+            let at = changed.index.map(|index| format!(" (entry {index})")).unwrap_or_default();
+            format!("{} to {}{at}", changed.before, changed.after)
+        }
+        Ok(Reply::Transferred { leader }) => format!("n{leader} leads"),
         Ok(Reply::Item(one)) => item(one),
         Ok(Reply::Page { items, next }) => {
             let mut parts: Vec<String> = items.iter().map(item).collect();

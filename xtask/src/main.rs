@@ -1,8 +1,10 @@
 //! The project's automation. `cargo xtask help` says what there is; each command is a module.
 
+mod chaos;
 mod demo;
 mod deny;
 mod run;
+mod seeded;
 mod test;
 mod tools;
 mod web;
@@ -17,6 +19,8 @@ usage: cargo xtask COMMAND
   demo         build everything, run three nodes on localhost:8001..8003 until Ctrl-C
   test         everything CI runs
   web          build the page into web/dist
+  chaos        real nodes under kill -9, power cuts, full disks, broken links, and what else there is
+  seeded-bugs  make the mistakes of other Rafts and see each caught by the simulator
   deny         check licences, advisories and duplicates of the dependencies
   help         this, or `cargo xtask help COMMAND`
 
@@ -66,6 +70,32 @@ all but the advisories, whose database is fetched here each time.
   cargo xtask deny
 ";
 
+const HELP_CHAOS: &str = "\
+usage: cargo xtask chaos --minutes M [--seed S] [--nodes 3|5] [--only WORDS]
+
+Builds the node (release), runs clusters of it, and does to them what the machine allows: kill -9, SIGSTOP,
+proxies that cut, delay and break every link, full and slow and failing disks, power cuts, lost and damaged
+data, nodes that come and go. Clients keep them busy meanwhile; what they were told must be linearizable,
+and nothing that was acknowledged may be missing. As root in namespaces of its own, so that nothing is left
+behind; with fewer rights it does less, and says what. The last line has the figures; exits 1 if anything
+is wrong, and then names the folder with the histories and what the nodes printed.
+
+  cargo xtask chaos --minutes 10
+  cargo xtask chaos --minutes 2 --seed 7               the same faults in the same order
+  cargo xtask chaos --minutes 2 --only 'power cut'     only faults that are called so
+";
+
+const HELP_SEEDED: &str = "\
+usage: cargo xtask seeded-bugs [--seeds COUNT] [--only NUMBER]...
+
+Builds the simulator with mistakes that other implementations of Raft have shipped (core/src/seeded.rs),
+makes them one by one, and prints a table: what caught each, and how many seeds that took. Exits 1 if one
+is not caught.
+
+  cargo xtask seeded-bugs                      all of them, at most 100,000 seeds each
+  cargo xtask seeded-bugs --only B01 --seeds 5000
+";
+
 const PAGE_PORT: u16 = 8080;
 
 fn main() -> ExitCode {
@@ -89,6 +119,10 @@ fn main() -> ExitCode {
             Ok(port) => web::build().and_then(|()| web::serve(port)),
             Err(_) => return usage(&format!("`{port}` is not a port")),
         },
+        ["help", "chaos"] | ["chaos", "--help" | "-h"] => help(HELP_CHAOS),
+        ["chaos", arguments @ ..] => chaos::run(arguments),
+        ["help", "seeded-bugs"] | ["seeded-bugs", "--help" | "-h"] => help(HELP_SEEDED),
+        ["seeded-bugs", arguments @ ..] => seeded::run(arguments),
         ["deny"] => deny::run(),
         other => return usage(&format!("unknown: `{}`", other.join(" "))),
     };

@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::id::Index;
 use crate::kv::command::{Command, Condition, Found, Item, Read, Write, Written};
 use crate::kv::session::Sessions;
+use crate::seeded::{Bug, makes};
 use bytes::Bytes;
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
@@ -34,7 +35,9 @@ impl Store {
         limits: &Limits,
     ) -> Result<Written, Error> {
         let Some(session) = &command.session else { return self.write(index, &command.write) };
-        if let Some(result) = self.sessions.answer(session) {
+        if let Some(result) = self.sessions.answer(session)
+            && !makes(Bug::AppliesTwice)
+        {
             return result;
         }
         let result = self.write(index, &command.write);

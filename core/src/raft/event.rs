@@ -2,6 +2,7 @@
 //! golden scripts, the simulator's checks and the page.
 
 use crate::id::{EntryId, Index, NodeId, Term};
+use crate::raft::membership::Configuration;
 use crate::raft::message::VoteRefusal;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -107,6 +108,51 @@ pub enum Event {
         /// The last entry it includes.
         last: EntryId,
     },
+    /// Another configuration is in force: a new one is in the log, or a snapshot brought it, or one that
+    /// was not committed went with the end of the log (§6).
+    ConfigurationAdopted {
+        /// Its entry.
+        index: Index,
+        /// What it says.
+        configuration: Box<Configuration>,
+    },
+    /// A leader begins to hand over (thesis §3.10).
+    TransferStarted {
+        /// To this node.
+        to: NodeId,
+    },
+    /// The node did not take over in time: the leader leads on.
+    TransferTimedOut {
+        /// The node.
+        to: NodeId,
+    },
+    /// The leader told this node to stand for election at once (thesis §3.10).
+    ToldToStand {
+        /// The leader.
+        leader: NodeId,
+    },
+    /// The node learned that it was removed, or that its life is not the one that was admitted. It does
+    /// not vote until it is admitted.
+    NotAdmitted {
+        /// From this node.
+        by: NodeId,
+    },
+    /// A member has forgotten what it had acknowledged, or all it knew.
+    MemberLost {
+        /// The member.
+        node: NodeId,
+    },
+    /// So many voters have lost what they knew that no quorum of those who remember is left. Nothing can
+    /// be decided: only an operator can say what is to be believed.
+    QuorumLost {
+        /// Voters that came back as another life.
+        lost: Vec<NodeId>,
+    },
+    /// The disk is full, or has space again.
+    DiskFull {
+        /// Whether it is full.
+        is_full: bool,
+    },
 }
 
 /// Why a node became a follower.
@@ -127,6 +173,13 @@ pub enum WhyFollower {
     NoQuorum,
     /// It led, and its own disk finished no write for an election timeout.
     DiskStalled,
+    /// It led, and its removal is committed (thesis §4.2.2).
+    Removed,
+    /// It stood for election, or asked to, and heard that it is not admitted.
+    NotAdmitted {
+        /// From this node.
+        by: NodeId,
+    },
 }
 
 impl fmt::Display for RoleName {
@@ -147,6 +200,8 @@ impl fmt::Display for WhyFollower {
             Self::LeaderHeard { leader } => write!(f, "node {leader} leads this term (§5.2)"),
             Self::NoQuorum => write!(f, "no quorum answered for an election timeout (thesis §6.2)"),
             Self::DiskStalled => write!(f, "the disk finished no write for an election timeout"),
+            Self::NotAdmitted { by } => write!(f, "node {by} says that it is not admitted"),
+            Self::Removed => write!(f, "it is no voter any more (thesis §4.2.2)"),
         }
     }
 }
@@ -195,6 +250,27 @@ impl fmt::Display for Event {
             Self::SnapshotRejected { last } => {
                 write!(f, "drops an unreadable snapshot up to {last}")
             }
+            Self::ConfigurationAdopted { index, configuration } => {
+                write!(f, "acts by configuration {index}: {configuration} (§6)")
+            }
+            Self::TransferStarted { to } => write!(f, "hands over to node {to} (thesis §3.10)"),
+            Self::TransferTimedOut { to } => {
+                write!(f, "leads on: node {to} did not take over in time (thesis §3.10)")
+            }
+            Self::ToldToStand { leader } => {
+                write!(f, "is told by leader {leader} to stand for election (thesis §3.10)")
+            }
+            Self::NotAdmitted { by } => write!(f, "learns from node {by} that it is not admitted"),
+            Self::MemberLost { node } => {
+                write!(f, "finds that node {node} has lost what it knew")
+            }
+            Self::QuorumLost { lost } => {
+                let lost: Vec<String> = lost.iter().map(ToString::to_string).collect();
+                let lost = lost.join(", ");
+                write!(f, "cannot go on: too few voters remember, those that do not are {lost}")
+            }
+            Self::DiskFull { is_full: true } => write!(f, "has a full disk and takes no writes"),
+            Self::DiskFull { is_full: false } => write!(f, "has space on its disk again"),
         }
     }
 }

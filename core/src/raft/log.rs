@@ -6,7 +6,9 @@
 //! after the truncation can then never vouch for the entries that took the place of its own.
 
 use crate::id::{EntryId, Index, Term, WriteSeq};
-use crate::raft::message::Entry;
+use crate::raft::membership::Configuration;
+use crate::raft::message::{Entry, Payload};
+use crate::seeded::{Bug, makes};
 use std::collections::VecDeque;
 
 /// Invariant: `base.index <= last().index`, and `durable <= handed out <= last().index`.
@@ -53,6 +55,14 @@ impl Log {
         self.entries.get(usize::try_from(place).ok()?)
     }
 
+    /// The configuration that the entry at `index` holds, if it holds one.
+    pub fn configuration_at(&self, index: Index) -> Option<&Configuration> {
+        match &self.entry(index)?.payload {
+            Payload::Configuration(configuration) => Some(configuration),
+            Payload::Noop | Payload::Command(_) => None,
+        }
+    }
+
     /// The term of the entry at `index`; known from the base on.
     pub fn term_at(&self, index: Index) -> Option<Term> {
         if index == self.base.index {
@@ -76,6 +86,16 @@ impl Log {
             .collect()
     }
 
+    /// Entries from `first` on up to the first command, at most so many.
+    pub fn small_slice(&self, first: Index, entries_max: usize) -> Vec<Entry> {
+        (first.0..)
+            .map_while(|index| self.entry(Index(index)))
+            .take_while(|entry| !matches!(entry.payload, Payload::Command(_)))
+            .take(entries_max)
+            .cloned()
+            .collect()
+    }
+
     /// Adds an entry at the end (a leader's own; it never overwrites: Leader Append-Only).
     pub fn append(&mut self, entry: Entry) -> EntryId {
         self.entries.push_back(entry);
@@ -88,9 +108,13 @@ impl Log {
     pub fn take_over(&mut self, prev: Index, entries: Vec<Entry>) -> Option<(Index, Index)> {
         let mut removed = None;
         let mut index = prev;
+        if makes(Bug::LateMessageTruncates) && prev >= self.base.index {
+            self.cut_after(prev);
+        }
         for entry in entries {
             index = index.next();
-            if index <= self.base.index || self.term_at(index) == Some(entry.term) {
+            let is_compacted = index <= self.base.index && !makes(Bug::AppendsCompacted);
+            if is_compacted || self.term_at(index) == Some(entry.term) {
                 continue;
             }
             if index <= self.last().index {
@@ -100,6 +124,21 @@ impl Log {
             self.entries.push_back(entry);
         }
         removed
+    }
+
+    /// Those of a leader's `entries` after `prev` that can be taken over: all, or if the disk is full only
+    /// the first ones that are here already, or so small that there is always room for them.
+    pub fn admissible(&self, prev: Index, mut entries: Vec<Entry>, is_full: bool) -> Vec<Entry> {
+        let is_here = |(place, entry): (u64, &Entry)| {
+            let index = Index(prev.0 + 1 + place);
+            let is_small = !matches!(entry.payload, Payload::Command(_));
+            index <= self.base.index || self.term_at(index) == Some(entry.term) || is_small
+        };
+        if is_full {
+            let here = (0..).zip(&entries).take_while(|at| is_here(*at)).count();
+            entries.truncate(here);
+        }
+        entries
     }
 
     /// The last entry at or before `prev` with a term not above its: the logs can agree no later.
@@ -147,8 +186,21 @@ impl Log {
 
     /// Every write up to `seq` is durable.
     pub fn persisted(&mut self, seq: WriteSeq) {
+        if makes(Bug::OlderReportOverwrites) && self.under_way.len() > 1 {
+            self.under_way.truncate(1);
+        }
         while let Some((_, last)) = self.under_way.pop_front_if(|(write, _)| *write <= seq) {
             self.durable = self.durable.max(last);
+            if makes(Bug::ReportsAreNotCumulative) {
+                break;
+            }
+        }
+    }
+
+    /// Removes the entries behind `index`.
+    pub(super) fn cut_after(&mut self, index: Index) {
+        if index < self.last().index {
+            self.truncate(index.next());
         }
     }
 
@@ -169,7 +221,6 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raft::message::Payload;
     use crate::time::ClusterTime;
     use rand_core::{Rng as _, SeedableRng as _};
     use rand_pcg::Pcg32;

@@ -69,6 +69,8 @@ pub enum Body {
         campaign: Term,
         /// Only a question: no vote is cast and no term changes.
         pre_vote: bool,
+        /// The leader has told the candidate to stand, and so gives itself up (thesis §3.10).
+        transfer: bool,
         /// The candidate's last entry, for §5.4.1.
         last: EntryId,
     },
@@ -129,6 +131,20 @@ pub enum Body {
         /// Where the follower wants to go on, in bytes.
         next_offset: u64,
     },
+    /// The leader tells a follower to stand for election at once (thesis §3.10).
+    TimeoutNow,
+    /// A follower asks how far it must apply the log to answer the reads that wait for it (thesis §6.4).
+    ReadIndex {
+        /// The follower's own number for the question, used once.
+        number: u64,
+    },
+    /// The leader's answer, once it has shown that it still led after the question came.
+    ReadIndexReply {
+        /// The question.
+        number: u64,
+        /// Applied so far, the state covers every write acknowledged before the question came.
+        index: Index,
+    },
 }
 
 /// Why a vote is refused.
@@ -151,6 +167,16 @@ pub enum VoteRefusal {
         /// From whom.
         leader: NodeId,
     },
+    /// The candidate was removed, or the life of its data directory is not the one that was admitted.
+    NotAdmitted {
+        /// The entry that says so. Who knows a newer configuration need not believe it.
+        configuration: Index,
+    },
+    /// The voter followed a leader lately, or may have before it started, and its lease may last (thesis
+    /// §6.4.1).
+    LeaseMayLast,
+    /// The voter has been told that it is not admitted itself.
+    NotAVoter,
 }
 
 /// How an AppendEntries went.
@@ -171,6 +197,12 @@ pub enum AppendResult {
     },
     /// The follower is in a later term (§5.1).
     StaleTerm,
+    /// The same as `Matched`, from a follower whose disk has no room for more entries: until it says
+    /// otherwise, only questions are of use.
+    Full {
+        /// The last index up to which its log equals the leader's and is durable.
+        match_index: Index,
+    },
 }
 
 impl fmt::Display for VoteRefusal {
@@ -186,6 +218,9 @@ impl fmt::Display for VoteRefusal {
             Self::LeaderAlive { leader } => {
                 write!(f, "I hear from leader {leader} (thesis §4.2.3)")
             }
+            Self::NotAdmitted { .. } => write!(f, "you are not admitted to this cluster"),
+            Self::LeaseMayLast => write!(f, "a leader's lease may last (thesis §6.4.1)"),
+            Self::NotAVoter => write!(f, "I am not admitted to this cluster"),
         }
     }
 }
@@ -195,12 +230,10 @@ impl fmt::Display for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let term = self.term;
         match &self.body {
-            Body::RequestVote { campaign, pre_vote, last } => {
-                write!(
-                    f,
-                    "{} t{campaign} last={last}",
-                    if *pre_vote { "PreVote" } else { "RequestVote" }
-                )
+            Body::RequestVote { campaign, pre_vote, transfer, last } => {
+                let name = if *pre_vote { "PreVote" } else { "RequestVote" };
+                let told = if *transfer { " told to" } else { "" };
+                write!(f, "{name} t{campaign} last={last}{told}")
             }
             Body::RequestVoteReply { campaign, pre_vote, refused } => {
                 let name = if *pre_vote { "PreVoteReply" } else { "RequestVoteReply" };
@@ -224,6 +257,9 @@ impl fmt::Display for Message {
                     write!(f, "AppendEntriesReply t{term} mismatch at {refused} hint={hint}")
                 }
                 AppendResult::StaleTerm => write!(f, "AppendEntriesReply t{term} stale term"),
+                AppendResult::Full { match_index } => {
+                    write!(f, "AppendEntriesReply t{term} match={match_index} disk full")
+                }
             },
             Body::InstallSnapshot { meta, offset, data, done, .. } => write!(
                 f,
@@ -235,6 +271,9 @@ impl fmt::Display for Message {
             Body::InstallSnapshotReply { last, next_offset, .. } => {
                 write!(f, "InstallSnapshotReply t{term} last={last} next={next_offset}")
             }
+            Body::TimeoutNow => write!(f, "TimeoutNow t{term}"),
+            Body::ReadIndex { .. } => write!(f, "ReadIndex t{term}"),
+            Body::ReadIndexReply { index, .. } => write!(f, "ReadIndexReply t{term} index={index}"),
         }
     }
 }

@@ -6,6 +6,7 @@
 
 use crate::id::{NodeId, WriteSeq};
 use crate::raft::message::Message;
+use crate::seeded::{Bug, makes};
 use std::collections::VecDeque;
 
 /// Messages that may go, and messages that wait for the disk.
@@ -31,7 +32,7 @@ impl Outbox {
 
     /// Sends, now or when it may.
     pub fn send(&mut self, to: NodeId, message: Message) {
-        if self.is_open() {
+        if self.is_open() || makes(Bug::VotesBeforeDurable) {
             self.ready.push((to, message));
         } else {
             self.held.push_back((self.needs, to, message));

@@ -1,7 +1,7 @@
 //! One follower as its leader sees it (the thesis's `nextIndex` and `matchIndex`, and what is under way).
 
 use crate::config::Limits;
-use crate::id::{EntryId, Epoch, Index, Round};
+use crate::id::{EntryId, Epoch, Incarnation, Index, Round};
 use crate::time::Instant;
 use std::collections::VecDeque;
 
@@ -10,8 +10,16 @@ use std::collections::VecDeque;
 pub struct Progress {
     /// The stream of this follower. Replies of another are ignored.
     pub epoch: Epoch,
+    /// The life of the follower that answers; [`Incarnation::UNKNOWN`] until a founding member has.
+    pub life: Incarnation,
+    /// The follower lacks what it had acknowledged.
+    pub lost: bool,
+    /// The follower's disk has no room for entries, as it said last.
+    pub is_full: bool,
     /// The follower's log equals the leader's up to here, and is durable so far.
     pub match_index: Index,
+    /// The round of the answer that said so.
+    matched_in: Round,
     /// The next entry to send.
     pub next_index: Index,
     /// How to send it.
@@ -50,9 +58,13 @@ pub enum Mode {
 
 impl Progress {
     /// A follower of which nothing is known: its log may agree with the leader's up to the end.
-    pub fn new(epoch: Epoch, last: Index) -> Self {
+    pub fn new(epoch: Epoch, life: Incarnation, last: Index) -> Self {
         Self {
             epoch,
+            life,
+            lost: false,
+            is_full: false,
+            matched_in: Round(0),
             match_index: Index(0),
             next_index: last.next(),
             mode: Mode::Probe { asked: false },
@@ -77,13 +89,17 @@ impl Progress {
         self.window_bytes += bytes;
     }
 
-    /// The follower has the log up to `match_index`, durably. Returns whether that is news.
-    pub fn matched(&mut self, match_index: Index) -> bool {
+    /// The follower has the log up to `match_index`, durably, as it says in `round`. Returns whether that is
+    /// news.
+    pub fn matched(&mut self, match_index: Index, round: Round) -> bool {
         while let Some((_, bytes)) = self.window.pop_front_if(|(last, _)| *last <= match_index) {
             self.window_bytes -= bytes;
         }
         self.next_index = self.next_index.max(match_index.next());
         let news = match_index > self.match_index;
+        if news {
+            self.matched_in = round;
+        }
         self.match_index = self.match_index.max(match_index);
         match self.mode {
             // Less than what was asked about is an answer to something else, or not on disk yet.
@@ -99,12 +115,33 @@ impl Progress {
         news
     }
 
+    /// Whether an answer in `round`, by which the follower has no more than `index`, takes back what it
+    /// acknowledged before: its directory is an older copy (dragonboat #256, rethinkdb #5289).
+    pub fn takes_back(&self, index: Index, round: Round) -> bool {
+        index < self.match_index && round > self.matched_in
+    }
+
+    /// The follower has forgotten what it acknowledged: nothing of it counts any more.
+    pub fn forget_all(&mut self) {
+        self.lost = true;
+        self.match_index = Index(0);
+    }
+
     /// The logs do not agree where the follower was asked: go on after `index`.
     pub fn back_off(&mut self, index: Index) {
         self.next_index = index.max(self.match_index).next();
         self.mode = Mode::Probe { asked: false };
         self.window.clear();
         self.window_bytes = 0;
+    }
+
+    /// The follower can take no entries: ask at each heartbeat, and send none until it can.
+    pub fn has_no_room(&mut self) {
+        self.is_full = true;
+        if self.mode == Mode::Replicate {
+            self.back_off(self.match_index);
+            self.mode = Mode::Probe { asked: true };
+        }
     }
 
     /// The entry before `next_index` is compacted away: send the snapshot up to `snapshot`, or go on if

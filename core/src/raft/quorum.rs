@@ -1,12 +1,17 @@
 //! Pure arithmetic over sets of voters.
 
 use crate::id::NodeId;
+use crate::seeded::{Bug, makes};
 use std::collections::BTreeSet;
 
 /// Whether more than half of `voters` say yes. An empty set agrees to everything: it is the outgoing
 /// half of a configuration that is not joint.
 pub fn has_majority(voters: &BTreeSet<NodeId>, yes: impl Fn(NodeId) -> bool) -> bool {
-    voters.is_empty() || voters.iter().filter(|voter| yes(**voter)).count() > voters.len() / 2
+    let count = voters.iter().filter(|voter| yes(**voter)).count();
+    if makes(Bug::HalfIsMajority) {
+        return count * 2 >= voters.len();
+    }
+    voters.is_empty() || count > voters.len() / 2
 }
 
 /// The largest value that more than half of `voters` have reached; `None` for an empty set.
@@ -15,7 +20,12 @@ pub fn majority_value<T: Ord + Copy>(
     value: impl Fn(NodeId) -> T,
 ) -> Option<T> {
     let mut values: Vec<T> = voters.iter().map(|voter| value(*voter)).collect();
-    values.sort_unstable();
+    if !makes(Bug::UnsortedMatchIndexes) {
+        values.sort_unstable();
+    }
+    if makes(Bug::HalfIsMajority) {
+        return values.get(values.len() / 2).copied();
+    }
     // Of n values in rising order, the one with n/2 at or above it besides itself.
     values.get((values.len().max(1) - 1) / 2).copied()
 }

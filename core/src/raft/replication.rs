@@ -5,13 +5,15 @@
 //! that arrived together travels in one message.
 
 use crate::error::Error;
-use crate::id::{EntryId, Epoch, Index, NodeId, Round};
+use crate::id::{EntryId, Epoch, Incarnation, Index, NodeId, Round};
 use crate::raft::event::{Event, WhyFollower};
 use crate::raft::message::{AppendResult, Body, Entry, Message, Payload};
 use crate::raft::progress::{Mode, Progress};
 use crate::raft::reads::Reads;
 use crate::raft::snapshot::ChunkWanted;
+use crate::raft::transfer::Transfer;
 use crate::raft::{Raft, Role};
+use crate::seeded::{Bug, makes};
 use crate::time::{ClusterTime, Instant};
 use std::collections::BTreeMap;
 
@@ -26,6 +28,14 @@ pub struct Leader {
     pub(super) heartbeat_due: Instant,
     /// The first entry of this leader's term: a no-op (§8).
     pub(super) first: Index,
+    /// A transfer under way.
+    pub(super) transfer: Option<Transfer>,
+    /// A successor was told to stand: nobody's promise to follow holds for the rest of the term.
+    pub(super) lease_is_void: bool,
+    /// Only rounds from here on have asked the voters of today.
+    pub(super) lease_from: Round,
+    /// The stream of the next follower that is new.
+    pub(super) next_epoch: Epoch,
     /// Bytes of entries that are not committed.
     uncommitted_bytes: usize,
     /// When this leader's term began, and the cluster's clock then.
@@ -56,22 +66,27 @@ impl Raft {
     /// §5.2: the votes of a quorum are there.
     pub(super) fn become_leader(&mut self) {
         let last = self.log.last().index;
-        let others = self.configuration().others(self.id());
-        let followers = others.map(|node| (node, Progress::new(Epoch(1), last))).collect();
         let uncommitted = (self.commit.next().0..=last.0).filter_map(|i| self.log.entry(Index(i)));
         let newest = self.log.entry(last).map(|entry| entry.time);
         let time = newest.or(self.snapshot.as_ref().map(|meta| meta.time)).unwrap_or_default();
         self.role = Role::Leader(Leader {
-            followers,
+            followers: BTreeMap::new(),
             reads: Reads::new(self.now),
             heartbeat_due: self.now,
             first: last.next(),
+            transfer: None,
+            lease_is_void: false,
+            lease_from: Round(1),
+            next_epoch: Epoch(1),
             uncommitted_bytes: uncommitted.map(Entry::size).sum(),
             clock: (self.now, time),
         });
+        self.follow_configuration();
         self.output.events.push(Event::BecameLeader { term: self.term() });
         // §8: only an entry of its own term tells a leader what is committed.
-        self.append(Payload::Noop);
+        if !makes(Bug::NoNoop) {
+            self.append(Payload::Noop);
+        }
         self.on_leader_wake();
     }
 
@@ -82,7 +97,11 @@ impl Raft {
         let Role::Leader(leader) = &self.role else {
             return Err(Error::NotLeader { hint: self.leader() });
         };
-        if leader.uncommitted_bytes > self.config.limits.uncommitted_bytes_max {
+        if self.disk.is_full || !self.has_room() {
+            return Err(Error::DiskFull);
+        }
+        let is_too_much = leader.uncommitted_bytes > self.config.limits.uncommitted_bytes_max;
+        if is_too_much || leader.transfer.is_some() {
             return Err(Error::Overloaded { retry_after_ms: 100 });
         }
         let id = self.append(payload);
@@ -90,7 +109,8 @@ impl Raft {
         Ok(id)
     }
 
-    fn append(&mut self, payload: Payload) -> EntryId {
+    /// Adds an entry of this leader's term.
+    pub(super) fn append(&mut self, payload: Payload) -> EntryId {
         let (now, term) = (self.now, self.term());
         let Role::Leader(leader) = &mut self.role else { unreachable!("only leaders append") };
         let (since, time) = leader.clock;
@@ -120,7 +140,9 @@ impl Raft {
             for progress in leader.followers.values_mut() {
                 progress.ask_again();
             }
-            return;
+            self.look_at_transfer();
+            self.make_way_if_full();
+            return self.tend_members();
         } else {
             return;
         };
@@ -129,6 +151,8 @@ impl Raft {
 
     /// A leader's messages: what is new for each follower, or the round alone.
     pub(super) fn send_entries(&mut self) {
+        self.go_on_with_transfer();
+        self.read_by_lease();
         let (id, term) = (self.id(), self.term());
         let (limits, log, commit) = (&self.config.limits, &self.log, self.commit);
         let Role::Leader(leader) = &mut self.role else { return };
@@ -138,6 +162,9 @@ impl Raft {
             let compacted = log.term_at(progress.next_index.prev()).is_none();
             if compacted || progress.is_in_snapshot() {
                 // A transfer under way goes on, unless a newer snapshot has taken the place of its own.
+                if makes(Bug::NoSnapshotWhenCompacted) {
+                    continue;
+                }
                 let newest = self.snapshot.as_ref().expect("the log was compacted").last;
                 progress.send_snapshot(newest, round);
             }
@@ -152,7 +179,9 @@ impl Raft {
                 Mode::Probe { asked: true } if !announce => {}
                 Mode::Probe { asked } => {
                     *asked = true;
-                    send(progress, Vec::new());
+                    // A full disk has room for what is small, and else its owner could commit nothing.
+                    let most = if progress.is_full { limits.append_entries_max } else { 0 };
+                    send(progress, log.small_slice(progress.next_index, most));
                 }
                 Mode::Snapshot { asked: true, .. } => {}
                 Mode::Snapshot { last, offset, asked, .. } => {
@@ -188,26 +217,39 @@ impl Raft {
     pub(super) fn on_append_reply(
         &mut self,
         from: NodeId,
+        life: Incarnation,
         epoch: Epoch,
         round: Round,
         result: AppendResult,
     ) {
         let last = self.log.last().index;
         let agreed = match result {
-            AppendResult::Matched { .. } => last,
-            AppendResult::Mismatch { refused, hint } => {
-                self.log.conflict_hint(hint).index.min(refused.prev())
-            }
+            AppendResult::Matched { .. } | AppendResult::Full { .. } => last,
+            AppendResult::Mismatch { refused, hint } => match makes(Bug::HintDoesNotMove) {
+                true => refused,
+                false => self.log.conflict_hint(hint).index.min(refused.prev()),
+            },
             // It answers a message of an earlier term. If that was ours, too, its round was one of then,
             // and must not confirm a read of today.
             AppendResult::StaleTerm => return,
         };
-        let Some(progress) = self.heard_from(from, epoch, round) else { return };
+        let Some(progress) = self.heard_from(from, life, epoch, round) else { return };
         match result {
             AppendResult::Matched { match_index } => {
-                if match_index <= last && progress.matched(match_index) {
+                progress.is_full = false;
+                if match_index <= last && progress.matched(match_index, round) {
                     self.advance_commit();
                 }
+            }
+            AppendResult::Full { match_index } => {
+                let is_news = match_index <= last && progress.matched(match_index, round);
+                progress.has_no_room();
+                if is_news {
+                    self.advance_commit();
+                }
+            }
+            AppendResult::Mismatch { hint, .. } if progress.takes_back(hint.index, round) => {
+                progress.forget_all();
             }
             AppendResult::Mismatch { refused, .. } => {
                 // Only the answer to the newest question counts; a late one says nothing new.
@@ -228,13 +270,18 @@ impl Raft {
     pub(super) fn heard_from(
         &mut self,
         from: NodeId,
+        life: Incarnation,
         epoch: Epoch,
         round: Round,
     ) -> Option<&mut Progress> {
         let id = self.id();
         let Role::Leader(leader) = &mut self.role else { return None };
         let progress = leader.followers.get_mut(&from).filter(|known| known.epoch == epoch)?;
+        progress.life = life;
         progress.heard_at = Some(self.now);
+        if progress.lost {
+            return None;
+        }
         // A round that has not begun yet is nothing that anyone could have heard of in this term.
         if round > progress.round && round <= leader.reads.round() {
             progress.round = round;
@@ -247,7 +294,11 @@ impl Raft {
     /// §5.3 and §5.4.2: an entry is committed once a quorum has it on disk, the leader's own disk being
     /// one of them, and only an entry of the leader's own term is committed by counting.
     pub(super) fn advance_commit(&mut self) {
-        let (id, durable) = (self.id(), self.log.durable());
+        let (id, mut durable) = (self.id(), self.log.durable());
+        let is_alone = || self.configuration().all_voters().eq([id]);
+        if makes(Bug::LeaderDoesNotWait) || (makes(Bug::LoneVoterDoesNotWait) && is_alone()) {
+            durable = self.log.last().index;
+        }
         let Role::Leader(leader) = &self.role else { return };
         let reached =
             self.configuration().quorum_value(|voter| match leader.followers.get(&voter) {
@@ -256,7 +307,8 @@ impl Raft {
                 None => Index(0),
             });
         let Some(reached) = reached.filter(|reached| *reached > self.commit) else { return };
-        if self.log.term_at(reached) != Some(self.term()) {
+        let is_own_term = self.log.term_at(reached) == Some(self.term());
+        if !is_own_term && !makes(Bug::CommitsOldTermsByCounting) {
             return;
         }
         let newly = (self.commit.next().0..=reached.0).filter_map(|i| self.log.entry(Index(i)));
@@ -265,13 +317,17 @@ impl Raft {
             leader.uncommitted_bytes = leader.uncommitted_bytes.saturating_sub(bytes);
         }
         self.commit_to(reached);
+        self.leave_joint();
     }
 
-    fn commit_to(&mut self, index: Index) {
+    pub(super) fn commit_to(&mut self, index: Index) {
         if index <= self.commit {
             return;
         }
-        self.commit = index;
+        let before = std::mem::replace(&mut self.commit, index);
+        if makes(Bug::ConfigurationAtCommit) {
+            self.adopt_configurations(before.next());
+        }
         let term = self.log.term_at(index).expect("only entries of the log are committed");
         self.output.events.push(Event::Committed { to: EntryId { term, index } });
         if let Role::Follower(follower) = &mut self.role
@@ -296,6 +352,9 @@ impl Raft {
             return;
         }
         let known = prev.index < self.log.base().index;
+        if known && makes(Bug::CompactedIsConflict) {
+            self.log.cut_after(self.log.base().index);
+        }
         if !known && self.log.term_at(prev.index) != Some(prev.term) {
             let hint = self.log.conflict_hint(prev);
             let result = AppendResult::Mismatch { refused: prev.index, hint };
@@ -303,6 +362,7 @@ impl Raft {
             return self.send(from, Body::AppendEntriesReply { epoch, round, result });
         }
         let only_asks = entries.is_empty();
+        let entries = self.log.admissible(prev.index, entries, self.disk.is_full);
         let verified = Index(prev.index.0.saturating_add(entries.len() as u64));
         let before = self.log.last().index;
         if let Some((first, last)) = self.log.take_over(prev.index, entries) {
@@ -313,8 +373,8 @@ impl Raft {
                 self.term(),
                 self.commit
             );
-            self.configurations.retain(|(index, _)| *index < first);
             self.output.events.push(Event::Truncated { from: first, last });
+            self.drop_configurations(first);
             self.adopt_configurations(first);
         } else {
             self.adopt_configurations(before.next());
@@ -337,11 +397,13 @@ impl Raft {
         if matches!(self.role, Role::Candidate(_)) {
             self.become_follower(term, None, WhyFollower::LeaderHeard { leader });
         }
+        self.hear_from_leader();
         let (now, election_due) = (self.now, self.random_election_due());
         let Role::Follower(follower) = &mut self.role else {
             panic!("Election Safety is broken: node {leader} leads term {term}, and so do I");
         };
         (follower.heard_at, follower.election_due) = (now, election_due);
+        self.leader_heard_at = now;
         match follower.leader {
             None => {
                 let behind = commit.0.saturating_sub(self.log.last().index.0);
@@ -387,29 +449,22 @@ impl Raft {
 
     /// A follower's answer to all that came since the last.
     pub(super) fn send_acknowledgement(&mut self) {
-        let durable = self.log.durable();
+        let (durable, last) = (self.log.durable(), self.log.last().index);
         let Role::Follower(follower) = &mut self.role else { return };
         let Some(leader) = follower.leader else { return };
         let acknowledgement = &mut follower.acknowledgement;
-        let match_index = acknowledgement.verified.min(durable);
+        let too_early = makes(Bug::AcknowledgesBeforeDurable);
+        let match_index = if too_early { last } else { durable }.min(acknowledgement.verified);
         if !acknowledgement.due && match_index <= acknowledgement.acknowledged {
             return;
         }
         acknowledgement.due = false;
         acknowledgement.acknowledged = match_index;
         let (epoch, round) = (acknowledgement.epoch, acknowledgement.round);
-        let result = AppendResult::Matched { match_index };
+        let result = match self.disk.is_full {
+            true => AppendResult::Full { match_index },
+            false => AppendResult::Matched { match_index },
+        };
         self.send(leader, Body::AppendEntriesReply { epoch, round, result });
-    }
-
-    /// Entries from `first` on are new to the log: configurations among them are in force at once (§6).
-    pub(super) fn adopt_configurations(&mut self, first: Index) {
-        for index in first.0..=self.log.last().index.0 {
-            if let Some(Entry { payload: Payload::Configuration(configuration), .. }) =
-                self.log.entry(Index(index))
-            {
-                self.configurations.push((Index(index), (**configuration).clone()));
-            }
-        }
     }
 }

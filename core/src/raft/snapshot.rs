@@ -3,11 +3,12 @@
 //! Consensus says which piece of which snapshot goes where; the bytes come from the one who knows the
 //! state.
 
-use crate::id::{EntryId, Epoch, Index, NodeId, Round};
+use crate::id::{EntryId, Epoch, Incarnation, Index, NodeId, Round};
 use crate::raft::event::Event;
 use crate::raft::message::{Body, Entry, SnapshotMeta};
 use crate::raft::progress::Mode;
 use crate::raft::{Raft, Role};
+use crate::seeded::{Bug, makes};
 use crate::time::Instant;
 use bytes::Bytes;
 
@@ -38,7 +39,16 @@ impl Raft {
             return None;
         }
         let Entry { term, time, .. } = self.log.entry(applied)?;
-        let in_force = self.configurations.iter().rfind(|(index, _)| *index <= applied)?;
+        let mut in_force = self.configurations.iter().rfind(|(index, _)| *index <= applied)?;
+        if makes(Bug::SnapshotWithOldMembers) {
+            in_force = self.configurations.first()?;
+        } else if makes(Bug::SnapshotWithUncommittedMembers) {
+            in_force = self.configurations.last()?;
+        }
+        if in_force.1.members.is_empty() {
+            // A new node does not know yet who belonged to the cluster at that entry.
+            return None;
+        }
         let last = EntryId { term: *term, index: applied };
         let meta = SnapshotMeta { last, time: *time, configuration: in_force.1.clone() };
         self.snapshot = Some(meta.clone());
@@ -87,10 +97,18 @@ impl Raft {
         if !self.follow(from, epoch, round, last.index) {
             return;
         }
-        if last.index <= self.commit || self.log.term_at(last.index) == Some(last.term) {
+        let term_there = self.log.term_at(last.index);
+        let has_it = term_there == Some(last.term)
+            || (makes(Bug::SnapshotByIndexOnly) && term_there.is_some());
+        let is_old = last.index <= self.commit && !makes(Bug::InstallsOlderSnapshot);
+        if is_old || has_it {
             // The log has it all: the leader need not send more.
             self.incoming = None;
             return self.verify(last.index, true);
+        }
+        if self.disk.is_full {
+            // As if it were lost: the leader sends it again.
+            return;
         }
         let incoming = match self.incoming.take().filter(|incoming| incoming.meta.last == last) {
             Some(incoming) => self.incoming.insert(incoming),
@@ -121,7 +139,13 @@ impl Raft {
         let last = meta.last;
         self.log.reset(last, self.commit);
         self.commit = last.index;
-        self.configurations = vec![(last.index, meta.configuration.clone())];
+        let configuration = self.configuration().clone();
+        if !makes(Bug::SnapshotLeavesConfiguration) {
+            self.configurations = vec![(last.index, meta.configuration.clone())];
+        }
+        if configuration != meta.configuration {
+            self.configuration_changed();
+        }
         self.snapshot = Some(meta);
         self.disk.snapshot_changed = true;
         self.disk.log_replaced = true;
@@ -139,12 +163,13 @@ impl Raft {
     pub(super) fn on_snapshot_reply(
         &mut self,
         from: NodeId,
+        life: Incarnation,
         epoch: Epoch,
         round: Round,
         snapshot: EntryId,
         next_offset: u64,
     ) {
-        if self.heard_from(from, epoch, round).is_none() {
+        if self.heard_from(from, life, epoch, round).is_none() {
             return;
         }
         let Role::Leader(leader) = &mut self.role else { return };

@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::id::{EntryId, Index, NodeId, Term, Ticket};
 use crate::kv::command::{Read, Session, Written};
+use crate::raft::change::Outlook;
 use crate::raft::reads::{ConfirmedRead, ReadToken};
 use crate::request::Response;
 use crate::time::Instant;
@@ -23,7 +24,6 @@ pub(super) struct PassedOn {
     pub(super) ticket: Ticket,
     /// To whom, and in which term.
     pub(super) leader: (NodeId, Term),
-    pub(super) is_write: bool,
     /// This node's own session that it goes in, if the client has none.
     pub(super) lent: Option<Session>,
     pub(super) due: Instant,
@@ -38,12 +38,24 @@ pub(super) struct Counting {
     pub(super) due: Instant,
 }
 
+/// A transfer of leadership that is under way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Handover {
+    pub(super) origin: Origin,
+    pub(super) to: NodeId,
+    /// When to say that nobody knows who leads.
+    pub(super) due: Instant,
+}
+
 #[derive(Clone, Debug, Default)]
 pub(super) struct Waiting {
     /// Writes in the log of this leader's term, by their place.
     writes: BTreeMap<EntryId, (Origin, bool)>,
-    /// Reads that wait for a round, by their token.
-    reads: BTreeMap<ReadToken, (Origin, Read)>,
+    /// Changes of the members in the log of this leader's term, by their place.
+    changes: BTreeMap<EntryId, (Origin, Outlook)>,
+    transfers: Vec<Handover>,
+    /// Reads that wait for the leader's word, by their token, with who led when they were asked.
+    reads: BTreeMap<ReadToken, (Origin, Read, (NodeId, Term))>,
     next_read: ReadToken,
     /// Reads that wait for the state to be applied so far.
     confirmed: VecDeque<ConfirmedRead>,
@@ -63,13 +75,16 @@ impl Waiting {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.writes.len() + self.reads.len() + self.counting.len() + self.passed_on.len()
+        let proposed = self.writes.len() + self.changes.len() + self.transfers.len();
+        proposed + self.reads.len() + self.counting.len() + self.passed_on.len()
     }
 
     /// When the next of them must be looked at.
     pub(super) fn deadline(&self) -> Instant {
         let counting = self.counting.iter().map(|counting| counting.due).min();
         let passed_on = self.passed_on.values().next().map(|passed_on| passed_on.due);
+        let transfers = self.transfers.iter().map(|handover| handover.due).min();
+        let passed_on = passed_on.into_iter().chain(transfers).min();
         counting.unwrap_or(Instant::MAX).min(passed_on.unwrap_or(Instant::MAX))
     }
 
@@ -81,13 +96,32 @@ impl Waiting {
         self.writes.remove(&id)
     }
 
-    pub(super) fn take_writes(&mut self) -> Vec<Origin> {
-        std::mem::take(&mut self.writes).into_values().map(|(origin, _)| origin).collect()
+    pub(super) fn change(&mut self, id: EntryId, origin: Origin, outlook: Outlook) {
+        self.changes.insert(id, (origin, outlook));
     }
 
-    pub(super) fn read(&mut self, origin: Origin, read: Read) -> ReadToken {
+    pub(super) fn take_change(&mut self, id: EntryId) -> Option<(Origin, Outlook)> {
+        self.changes.remove(&id)
+    }
+
+    /// Writes and changes whose fate a leader that was can no longer tell.
+    pub(super) fn take_proposed(&mut self) -> Vec<Origin> {
+        let writes = std::mem::take(&mut self.writes).into_values().map(|(origin, _)| origin);
+        let changes = std::mem::take(&mut self.changes).into_values().map(|(origin, _)| origin);
+        writes.chain(changes).collect()
+    }
+
+    pub(super) fn transfer(&mut self, handover: Handover) {
+        self.transfers.push(handover);
+    }
+
+    pub(super) fn take_transfers(&mut self) -> Vec<Handover> {
+        std::mem::take(&mut self.transfers)
+    }
+
+    pub(super) fn read(&mut self, origin: Origin, read: Read, leader: (NodeId, Term)) -> ReadToken {
         self.next_read += 1;
-        self.reads.insert(self.next_read, (origin, read));
+        self.reads.insert(self.next_read, (origin, read, leader));
         self.next_read
     }
 
@@ -99,14 +133,22 @@ impl Waiting {
     pub(super) fn take_confirmed(&mut self, applied: Index) -> Vec<(Origin, Read)> {
         let mut ready = Vec::new();
         while let Some(read) = self.confirmed.pop_front_if(|read| read.index <= applied) {
-            ready.extend(self.reads.remove(&read.token));
+            let read = self.reads.remove(&read.token);
+            ready.extend(read.map(|(origin, read, _)| (origin, read)));
         }
         ready
     }
 
-    pub(super) fn take_reads(&mut self) -> Vec<Origin> {
-        self.confirmed.clear();
-        std::mem::take(&mut self.reads).into_values().map(|(origin, _)| origin).collect()
+    /// Reads that were asked under another leader, or none: nobody will confirm them. Older ones come
+    /// first, so if the first is of today all are.
+    pub(super) fn take_lost_reads(&mut self, leader: Option<(NodeId, Term)>) -> Vec<Origin> {
+        let mut lost = Vec::new();
+        while let Some(first) = self.reads.first_entry()
+            && Some(first.get().2) != leader
+        {
+            lost.push(first.remove().0);
+        }
+        lost
     }
 
     pub(super) fn count(&mut self, counting: Counting) {
@@ -135,8 +177,8 @@ impl Waiting {
         ticket: Ticket,
         response: Response,
     ) -> Option<(Ticket, Response)> {
-        let PassedOn { ticket, is_write, lent, .. } = self.passed_on.remove(&ticket)?;
-        let unknown = matches!(&response, Err(error) if is_write && error.is_retriable())
+        let PassedOn { ticket, lent, .. } = self.passed_on.remove(&ticket)?;
+        let unknown = matches!(&response, Err(error) if error.is_retriable())
             || (lent.is_some() && response == Err(Error::SessionExpired));
         if unknown {
             return Some((ticket, Err(Error::OutcomeUnknown)));

@@ -73,7 +73,10 @@ pub(crate) fn decode(bytes: &[u8], position: u64) -> Option<Record> {
         return None;
     }
     let (body, rest) = postcard::take_from_bytes(&whole[HEADER_BYTES..]).ok()?;
-    if !rest.is_empty() {
+    let body: Body = body;
+    // A forged record could name places in the log that no number reaches.
+    let last = body.snapshot.as_ref().map_or(body.first, |meta| meta.last.index.max(body.first));
+    if !rest.is_empty() || last.0.checked_add(body.entries.len() as u64 + 1).is_none() {
         return None;
     }
     Some(Record {

@@ -3,6 +3,7 @@
 use crate::id::{EntryId, Index};
 use crate::raft::HardState;
 use crate::raft::message::{Entry, SnapshotMeta};
+use crate::seeded::{Bug, makes};
 use crate::wal::record::{self, ALIGN, Body, Record};
 use crate::wal::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use std::fmt;
@@ -133,6 +134,10 @@ pub fn replay(segments: &[(u64, &[u8])]) -> Result<Replayed, Damage> {
             return Err(Damage::Record { segment: *number, offset: tail.offset });
         }
         tail.torn = later.is_empty() && record::is_begun(rest, tail.position);
+        if tail.torn && makes(Bug::TornTailIsDamage) {
+            return Err(Damage::Record { segment: *number, offset: tail.offset });
+        }
+        tail.torn &= !makes(Bug::TornTailStays);
     }
     replayed.finish()
 }
@@ -178,7 +183,9 @@ fn fold(replayed: &mut Replayed, body: Body) -> Result<(), Damage> {
             replayed.first = body.first;
             replayed.entries = body.entries;
         } else if body.first <= end {
-            replayed.entries.truncate((body.first.0 - replayed.first.0) as usize);
+            if !makes(Bug::ReplayKeepsReplaced) {
+                replayed.entries.truncate((body.first.0 - replayed.first.0) as usize);
+            }
             replayed.entries.extend(body.entries);
         } else {
             return Err(Damage::Gap { index: end });
@@ -218,6 +225,9 @@ fn first_durable_after(segments: &[(u64, &[u8])], position: u64) -> Option<u64> 
 /// Whether some record in `bytes`, which start at position `start`, was written when the log was
 /// durable beyond `position`.
 fn durable_record_in(bytes: &[u8], start: u64, position: u64) -> bool {
+    if makes(Bug::DamageIsTornTail) {
+        return false;
+    }
     (0..bytes.len().saturating_sub(record::HEADER_BYTES)).step_by(ALIGN).any(|offset| {
         // Most of a segment is zeros; no record's position is zero behind the first.
         bytes[offset..offset + record::HEADER_BYTES] != [0; record::HEADER_BYTES]

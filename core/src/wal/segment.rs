@@ -3,6 +3,7 @@
 use crate::id::{ClusterId, EntryId, Incarnation, Index, NodeId};
 use crate::raft::HardState;
 use crate::raft::message::SnapshotMeta;
+use crate::seeded::{Bug, makes};
 use crate::wal::record::{self, Body};
 use crate::wal::{Op, Replayed, Snapshot, Tail, Write, snapshot};
 use std::collections::VecDeque;
@@ -84,6 +85,8 @@ pub struct Wal {
     link: u32,
     hard_state: HardState,
     snapshot: Option<SnapshotMeta>,
+    /// The newest record is a mark.
+    is_marked: bool,
 }
 
 impl Wal {
@@ -110,6 +113,7 @@ impl Wal {
             link,
             hard_state: replayed.hard_state,
             snapshot: replayed.snapshot.clone(),
+            is_marked: false,
         }
     }
 
@@ -140,7 +144,22 @@ impl Wal {
         ops
     }
 
+    /// The operations that mark the end of a log which is durable and at rest; `None` if that is done. A
+    /// mark is a record that says nothing, but that all before it was durable: without it, damage to the
+    /// newest record would look like a write that was never confirmed. Damage to the mark itself loses
+    /// nothing. A driver appends it when it has been idle for a moment, and nobody waits for it.
+    pub fn mark(&mut self) -> Option<Vec<Op>> {
+        if self.is_marked || self.segments.is_empty() || self.synced != self.position {
+            return None;
+        }
+        let mut ops = Vec::new();
+        self.append_record(Body::default(), &mut ops);
+        self.is_marked = true;
+        Some(ops)
+    }
+
     fn append_record(&mut self, mut body: Body, ops: &mut Vec<Op>) {
+        self.is_marked = false;
         let has_snapshot = body.snapshot.is_some();
         self.hard_state = body.hard_state.unwrap_or(self.hard_state);
         if has_snapshot {
@@ -153,7 +172,9 @@ impl Wal {
         }
         if self.is_first_in_segment() || !self.fits(&bytes) {
             // A segment begins with all that older segments say besides entries, so that they can go.
-            body.hard_state = Some(self.hard_state);
+            if !makes(Bug::SegmentWithoutVote) {
+                body.hard_state = Some(self.hard_state);
+            }
             body.snapshot.clone_from(&self.snapshot);
             bytes.clear();
             crc = record::encode(&body, self.position, self.synced, self.link, &mut bytes);

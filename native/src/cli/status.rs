@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use raft_core::error::Error;
 use raft_core::id::{ClusterId, NodeId};
 use raft_core::raft::event::RoleName;
+use raft_core::raft::membership::{Configuration, Member};
 use raft_core::request::Status;
 use serde_json::{Value, json};
 use std::io::{self, Write};
@@ -16,7 +17,7 @@ use std::time::Duration;
 const STATUS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What the nodes say of themselves, in the order of their ids.
-struct Report {
+pub(super) struct Report {
     nodes: Vec<Node>,
 }
 
@@ -32,50 +33,58 @@ pub(super) async fn run(
     timeout: Duration,
     output: &Output,
 ) -> Result<(), Stop> {
-    let report = Report::gather(addresses, timeout.min(STATUS_TIMEOUT)).await?;
+    let report = Report::gather(addresses, timeout).await?;
     if output.json {
         output.json(&report.to_json())?;
     } else {
         report.print()?;
     }
-    if report.newest().is_some() {
-        return Ok(());
-    }
-    // A reason that a node gave tells more than silence.
-    let failures = report.nodes.into_iter().filter_map(|node| node.answer.err());
-    let failure = failures.max_by_key(|failure| matches!(failure, Failure::Refused(_)));
-    failure.map_or(Ok(()), |failure| Err(Stop::Failed(failure)))
+    if report.newest().is_some() { Ok(()) } else { report.failed() }
 }
 
 impl Report {
-    /// Asks every node at once. Fails if they are not of one cluster.
-    async fn gather(addresses: &[String], timeout: Duration) -> Result<Self, Failure> {
-        let answers =
-            join_all(addresses.iter().map(|address| client::status(address, timeout))).await;
-        let mut clusters = answers.iter().flatten().map(|(cluster, _)| *cluster);
-        if let Some(want) = clusters.next()
-            && let Some(have) = clusters.find(|have: &ClusterId| *have != want)
-        {
-            return Err(Failure::Refused(Error::ClusterMismatch { have, want }));
-        }
-        let nodes = addresses.iter().zip(answers).zip(1..).map(|((address, answer), place)| Node {
-            id: NodeId(place),
-            address: address.clone(),
-            answer: answer.map(|(_, status)| status),
+    /// Asks every node of the list at once, and then the members that are not in it. Fails if they are
+    /// not of one cluster.
+    pub(super) async fn gather(addresses: &[String], timeout: Duration) -> Result<Self, Failure> {
+        let timeout = timeout.min(STATUS_TIMEOUT);
+        let mut report = Self { nodes: Vec::new() };
+        let mut cluster = None;
+        report.ask(addresses, timeout, &mut cluster).await?;
+        let members: Vec<Member> = report.newest().map_or_else(Vec::new, |newest| {
+            newest.configuration.members.values().cloned().collect()
         });
-        let mut report = Self { nodes: nodes.collect() };
-        let members = report.newest().map(|status| status.configuration.members.clone());
-        for node in &mut report.nodes {
-            let mut members = members.iter().flat_map(|members| members.values());
-            node.id = match &node.answer {
-                Ok(status) => status.node,
-                Err(_) => members
-                    .find(|member| member.address == node.address)
-                    .map_or(node.id, |member| member.id),
-            };
+        let is_listed = |member: &&Member| addresses.contains(&member.address);
+        let others: Vec<String> =
+            members.iter().filter(|m| !is_listed(m)).map(|m| m.address.clone()).collect();
+        report.ask(&others, timeout, &mut cluster).await?;
+        for node in report.nodes.iter_mut().filter(|node| node.answer.is_err()) {
+            let member = members.iter().find(|member| member.address == node.address);
+            node.id = member.map_or(node.id, |member| member.id);
         }
         report.nodes.sort_by_key(|node| node.id);
         Ok(report)
+    }
+
+    async fn ask(
+        &mut self,
+        addresses: &[String],
+        timeout: Duration,
+        cluster: &mut Option<ClusterId>,
+    ) -> Result<(), Failure> {
+        let answers =
+            join_all(addresses.iter().map(|address| client::status(address, timeout))).await;
+        for ((address, answer), place) in addresses.iter().zip(answers).zip(1..) {
+            if let Ok((have, _)) = answer {
+                let want = *cluster.get_or_insert(have);
+                if have != want {
+                    return Err(Failure::Refused(Error::ClusterMismatch { have, want }));
+                }
+            }
+            let answer = answer.map(|(_, status)| status);
+            let id = answer.as_ref().map_or(NodeId(place), |status| status.node);
+            self.nodes.push(Node { id, address: address.clone(), answer });
+        }
+        Ok(())
     }
 
     fn statuses(&self) -> impl Iterator<Item = &Status> {
@@ -83,30 +92,51 @@ impl Report {
     }
 
     /// The leader; of two that think they are, the one of the later term.
-    fn leader(&self) -> Option<&Status> {
+    pub(super) fn leader(&self) -> Option<&Status> {
         let leaders = self.statuses().filter(|status| status.role == RoleName::Leader);
         leaders.max_by_key(|status| status.term)
     }
 
     /// The leader, or whoever knows most.
-    fn newest(&self) -> Option<&Status> {
+    pub(super) fn newest(&self) -> Option<&Status> {
         self.leader()
             .or_else(|| self.statuses().max_by_key(|status| (status.commit_index, status.term)))
     }
 
-    /// What keeps the cluster from answering requests, as far as the listed nodes show it.
+    /// The nodes that did not answer.
+    pub(super) fn down(&self) -> Vec<NodeId> {
+        self.nodes.iter().filter(|node| node.answer.is_err()).map(|node| node.id).collect()
+    }
+
+    /// How many entries a node lacks of those that the newest has.
+    pub(super) fn behind(&self, id: NodeId) -> Option<u64> {
+        let last = self.statuses().find(|status| status.node == id)?.last_index;
+        Some(self.newest()?.last_index.0.saturating_sub(last.0))
+    }
+
+    /// No node has said how it is. A reason that a node gave tells more than silence.
+    pub(super) fn failed(self) -> Result<(), Stop> {
+        let failures = self.nodes.into_iter().filter_map(|node| node.answer.err());
+        let failure = failures.max_by_key(|failure| matches!(failure, Failure::Refused(_)));
+        failure.map_or(Ok(()), |failure| Err(Stop::Failed(failure)))
+    }
+
+    /// What keeps the cluster from answering requests, as far as the nodes show it.
     fn trouble(&self) -> Option<String> {
-        let is_down =
-            |id: NodeId| self.nodes.iter().any(|node| node.id == id && node.answer.is_err());
+        let down = self.down();
         let configuration = self.newest().map(|status| &status.configuration);
-        if !configuration.is_some_and(|members| members.has_quorum(|id| !is_down(id))) {
-            let (up, of) = (self.statuses().count(), self.nodes.len());
+        if !configuration.is_some_and(|members| members.has_quorum(|id| !down.contains(&id))) {
+            let voters: Vec<NodeId> = match configuration {
+                Some(configuration) => configuration.all_voters().collect(),
+                None => self.nodes.iter().map(|node| node.id).collect(),
+            };
+            let (up, of) = (voters.iter().filter(|id| !down.contains(id)).count(), voters.len());
             return Some(format!(
                 "No quorum: {up} of {of} nodes answered; requests wait until a majority is up"
             ));
         }
         let mut leaders = self.statuses().filter_map(|status| status.leader);
-        match leaders.any(|leader| !is_down(leader)) {
+        match leaders.any(|leader| !down.contains(&leader)) {
             true => None,
             false => Some("No leader: an election is under way; ask again in a moment".to_owned()),
         }
@@ -114,6 +144,8 @@ impl Report {
 
     fn print(&self) -> io::Result<()> {
         let leader = self.leader().map(|status| status.node);
+        let configuration =
+            self.newest().map(|status| status.configuration.clone()).unwrap_or_default();
         print(|out| {
             writeln!(out, "Cluster Status:")?;
             for node in &self.nodes {
@@ -121,8 +153,15 @@ impl Report {
                 match &node.answer {
                     Ok(status) => {
                         let mark = if leader == Some(id) { " *" } else { "" };
-                        let (role, entries) = (short(status.role), status.last_index);
-                        writeln!(out, "  Node {id}: {role:<9} (log: {entries} entries){mark}")?;
+                        let role = short(status.role, id, &configuration);
+                        let mut log = format!("log: {} entries", status.last_index);
+                        let is_learner = configuration.learners.contains_key(&id);
+                        if let (true, Some(behind @ 1..)) = (is_learner, self.behind(id)) {
+                            log += &format!(", {behind} behind");
+                        } else if !configuration.members.contains_key(&id) {
+                            log += ", no member";
+                        }
+                        writeln!(out, "  Node {id}: {role:<9} ({log}){mark}")?;
                     }
                     Err(Failure::Unreachable { .. }) => {
                         writeln!(out, "  Node {id}: {:<9} (unreachable)", "DOWN")?;
@@ -158,10 +197,13 @@ impl Report {
     }
 }
 
-/// A candidate that only asks (thesis §9.6) is a candidate to a person.
-fn short(role: RoleName) -> String {
+/// A role in a word. A candidate that only asks (thesis §9.6) is a candidate to a person, and a follower
+/// without a vote is none.
+fn short(role: RoleName, id: NodeId, configuration: &Configuration) -> String {
     match role {
         RoleName::PreCandidate => RoleName::Candidate.to_string(),
+        RoleName::Follower if configuration.learners.contains_key(&id) => "LEARNER".to_owned(),
+        RoleName::Follower if !configuration.members.contains_key(&id) => "OUTSIDE".to_owned(),
         role => role.to_string(),
     }
 }

@@ -1,42 +1,41 @@
 use super::spares::SPARES_MAX;
 use super::*;
 use crate::datadir;
-use crate::identity::Identity;
+use crate::identity::{Identity, Origin};
 use raft_core::id::{ClusterId, Incarnation, Index, NodeId, Term};
 use raft_core::kv::store::Store;
-use raft_core::raft::message::{Entry, Payload};
+use raft_core::raft::message::{Entry, Payload, SnapshotMeta};
 use raft_core::time::ClusterTime;
-use std::time::Instant;
 
 const VALUE_BYTES: usize = 1 << 20;
 
 fn open(path: &Path) -> datadir::Opened {
-    let founded_by = vec!["localhost:8001".to_owned()];
-    let cluster = ClusterId::of(&founded_by);
-    let wanted = Identity { cluster, node: NodeId(1), incarnation: Incarnation(7), founded_by };
-    datadir::open(path, &wanted).unwrap()
+    let cluster = ClusterId::of(&["localhost:8001"]);
+    let (node, incarnation, origin) = (NodeId(1), Incarnation(7), Origin::Joined);
+    let identity = Identity { cluster, node, incarnation, starts: 1, origin };
+    datadir::look(path).unwrap().open(identity).unwrap()
 }
 
 /// A disk as a node has it, on a directory that outlives it.
 struct Running {
     disk: Disk,
-    persisted: watch::Receiver<WriteSeq>,
+    state: watch::Receiver<DiskState>,
     thread: JoinHandle<()>,
 }
 
 impl Running {
     fn start(path: &Path) -> Self {
-        let datadir::Opened { dir, incarnation, replayed, spares, .. } = open(path);
-        let cluster = ClusterId::of(&["localhost:8001"]);
-        let wal = Wal::resume(cluster, NodeId(1), incarnation, SEGMENT_BYTES, &replayed);
+        let datadir::Opened { dir, identity, replayed, spares, .. } = open(path);
+        let Identity { cluster, node, incarnation, .. } = identity;
+        let wal = Wal::resume(cluster, node, incarnation, SEGMENT_BYTES, &replayed);
         let current = replayed.tail.segments.last().map(|(number, _)| *number);
-        let (disk, persisted, thread) = start(dir, wal, current, spares, 4).unwrap();
-        Self { disk, persisted, thread }
+        let (disk, state, thread) = start(dir, wal, current, spares, 4).unwrap();
+        Self { disk, state, thread }
     }
 
     fn wait_for(&mut self, seq: u64) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(self.persisted.wait_for(|durable| durable.0 >= seq)).unwrap();
+        runtime.block_on(self.state.wait_for(|state| state.durable.0 >= seq)).unwrap();
     }
 
     fn stop(self) {
@@ -144,6 +143,7 @@ fn a_leader_s_snapshot_is_not_undone_by_an_older_one_of_the_node_s_own() {
 fn a_snapshot_that_is_stored_and_not_yet_named_outlives_the_retirement_of_older_ones() {
     let directory = tempfile::tempdir().unwrap();
     let datadir::Opened { dir, spares, .. } = open(directory.path());
+    let dir = Arc::new(dir);
     let mut spares = Spares::start(&dir, spares).unwrap();
     let ids = [(1, 4), (2, 3), (2, 5), (2, 6)].map(|(term, index)| EntryId::new(term, index));
     ids.iter().for_each(|id| dir.store(&dir.snapshot(*id), b"bytes").unwrap());
@@ -158,7 +158,7 @@ fn writes_handed_over_together_are_reported_once_all_are_durable() {
     let mut running = Running::start(directory.path());
     (1..=4).for_each(|index| running.disk.write(append(index)));
     running.wait_for(4);
-    assert_eq!(*running.persisted.borrow(), WriteSeq(4));
+    assert_eq!(running.state.borrow().durable, WriteSeq(4));
     running.stop();
     assert_eq!(entries(directory.path()), [1, 2, 3, 4]);
 }

@@ -1,13 +1,13 @@
-//! The connection to one other node: dialled, kept, and restored when it is lost.
+//! The connections to one other node: dialled, kept, and restored when they are lost.
 
 use crate::node::Node;
 use crate::peers::{PEER_PATH, PING_INTERVAL, READ_BUFFER_BYTES, SILENCE_MAX};
 use crate::socket::{self, Fault, Form, HANDSHAKE_TIMEOUT, Socket};
 use futures_util::{SinkExt, StreamExt};
-
+use raft_core::error::Error;
 use raft_core::id::NodeId;
 use raft_core::replica::Envelope;
-use raft_core::wire::{Frame, Hello, PEER_FRAME_BYTES_MAX, PeerId, VERSION, Welcome};
+use raft_core::wire::{Frame, Hello, PEER_FRAME_BYTES_MAX, VERSION, Welcome};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
@@ -29,6 +29,9 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// Batches taken from the queue for one flush.
 const BATCHES_MAX: usize = 32;
 
+/// How long a connection for snapshots is kept without one: a transfer under way pauses less.
+const BULK_IDLE_MAX: Duration = Duration::from_secs(15);
+
 /// Dials `to` for ever and sends what is put into `queue`. Says when it finds and when it loses the node,
 /// once each time.
 pub async fn keep_connected(
@@ -40,16 +43,19 @@ pub async fn keep_connected(
     let arrival = node.seats.arrival(to);
     let (mut said, mut pause) = (None, PAUSE_MIN);
     loop {
-        let trouble = match dial(&node, to, &address).await {
+        let trouble = match dial(&node, to, &address, false).await {
             Ok(mut socket) => {
                 node.console.diagnostic(format!("connected to node {to} at {address}"));
                 (said, pause) = (None, PAUSE_MIN);
                 // What has waited while there was no connection is old by now.
                 while queue.try_recv().is_ok() {}
-                send_batches(&mut socket, &mut queue).await
+                send_batches(&mut socket, &mut queue, None).await
             }
             Err(trouble) => trouble,
         };
+        if trouble.refusal == Some(Error::OlderCopy { node: node.identity.node }) {
+            node.older_copy.notify_one();
+        }
         if !said.as_ref().is_some_and(|said| trouble.is_old_news_after(said)) {
             let reason = &trouble.reason;
             node.console.diagnostic(format!(
@@ -62,39 +68,63 @@ pub async fn keep_connected(
     }
 }
 
+/// Sends what is put into `queue` over a connection that is there only while it is needed. What is lost
+/// with it the core sends again.
+pub async fn carry_snapshots(
+    node: Arc<Node>,
+    to: NodeId,
+    address: String,
+    mut queue: mpsc::Receiver<Vec<Envelope>>,
+) {
+    while let Some(first) = queue.recv().await {
+        let Ok(mut socket) = dial(&node, to, &address, true).await else {
+            tokio::time::sleep(vary(PAUSE_MIN)).await;
+            continue;
+        };
+        let mut messages = Vec::new();
+        encode_batch(first, &mut messages);
+        if let Ok(Ok(())) = timeout(SEND_TIMEOUT, send_all(&mut socket, messages)).await {
+            send_batches(&mut socket, &mut queue, Some(BULK_IDLE_MAX)).await;
+        }
+    }
+}
+
 /// Why there is no connection.
 #[derive(Debug, PartialEq, Eq)]
 struct Trouble {
-    /// Whether the node is there and wants none, so that a person has to do something.
-    is_refusal: bool,
+    /// Set if the node is there and wants none, so that a person has to do something.
+    refusal: Option<Error>,
     /// For people.
     reason: String,
 }
 
 impl Trouble {
     fn gone(reason: impl ToString) -> Self {
-        Self { is_refusal: false, reason: reason.to_string() }
+        Self { refusal: None, reason: reason.to_string() }
     }
 
-    fn refused(reason: impl ToString) -> Self {
-        Self { is_refusal: true, reason: reason.to_string() }
+    fn refused(error: Error) -> Self {
+        Self { reason: error.to_string(), refusal: Some(error) }
+    }
+
+    fn wrong(reason: &str) -> Self {
+        let reason = reason.to_owned();
+        Self { refusal: Some(Error::Denied { reason: reason.clone() }), reason }
     }
 
     /// A node that is gone can be gone in many ways; a refusal is told again if the reason is another.
     fn is_old_news_after(&self, said: &Self) -> bool {
-        self == said || (!self.is_refusal && !said.is_refusal)
+        self == said || (self.refusal.is_none() && said.refusal.is_none())
     }
 }
 
 /// A connection that is welcomed by the right node.
-async fn dial(node: &Node, to: NodeId, address: &str) -> Result<Socket, Trouble> {
+async fn dial(node: &Node, to: NodeId, address: &str, bulk: bool) -> Result<Socket, Trouble> {
     let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(address))
         .await
         .map_err(|_| Trouble::gone("no answer"))?
         .map_err(Trouble::gone)?;
-    // A batch is on its way as soon as it is flushed.
-    stream.set_nodelay(true).map_err(Trouble::gone)?;
-    match timeout(HANDSHAKE_TIMEOUT, introduce(node, to, address, stream)).await {
+    match timeout(HANDSHAKE_TIMEOUT, introduce(node.hello(to, bulk), address, stream)).await {
         Err(_) => Err(Trouble::gone("it accepts and says nothing")),
         Ok(Err(Fault::Gone(reason))) => Err(Trouble::gone(reason)),
         Ok(Err(Fault::Foul(error))) => Err(Trouble::refused(error)),
@@ -105,36 +135,38 @@ async fn dial(node: &Node, to: NodeId, address: &str) -> Result<Socket, Trouble>
             Ok(socket)
         }
         Ok(Ok((_, Frame::Welcome(Welcome { node: who, .. })))) => {
-            Err(Trouble::refused(format!("node {who} answers there")))
+            Err(Trouble::wrong(&format!("node {who} answers there")))
         }
-        Ok(Ok(_)) => Err(Trouble::refused("who answers there is no node")),
+        Ok(Ok(_)) => Err(Trouble::wrong("who answers there is no node")),
     }
 }
 
 /// Upgrades the connection, says hello, and takes the first frame that comes back.
-async fn introduce(
-    node: &Node,
-    to: NodeId,
+pub(super) async fn introduce(
+    hello: Hello,
     address: &str,
     stream: TcpStream,
 ) -> Result<(Socket, Frame), Fault> {
+    let gone = |error: tungstenite::Error| Fault::Gone(error.to_string());
+    // A batch is on its way as soon as it is flushed.
+    stream.set_nodelay(true).map_err(|error| Fault::Gone(error.to_string()))?;
     let url = format!("ws://{address}{PEER_PATH}");
     let config = socket::config(PEER_FRAME_BYTES_MAX, READ_BUFFER_BYTES);
-    let (mut socket, _) = tokio_tungstenite::client_async_with_config(url, stream, Some(config))
-        .await
-        .map_err(|error| Fault::Gone(error.to_string()))?;
-    let peer = PeerId { node: node.identity.node, to, incarnation: node.identity.incarnation };
-    let hello = Hello { version: VERSION, cluster: Some(node.identity.cluster), peer: Some(peer) };
-    let hello = socket::encode(&Frame::Hello(hello), Form::Binary);
-    socket.send(hello).await.map_err(|error| Fault::Gone(error.to_string()))?;
+    let upgraded = tokio_tungstenite::client_async_with_config(url, stream, Some(config)).await;
+    let (mut socket, _) = upgraded.map_err(gone)?;
+    socket.send(socket::encode(&Frame::Hello(hello), Form::Binary)).await.map_err(gone)?;
     let (frame, _) = socket::next_frame(&mut socket).await?;
     Ok((socket, frame))
 }
 
-/// Sends until the connection ends, and returns why it did.
-async fn send_batches(socket: &mut Socket, queue: &mut mpsc::Receiver<Vec<Envelope>>) -> Trouble {
+/// Sends until the connection ends, or there was nothing to send for `idle_max`, and returns why.
+async fn send_batches(
+    socket: &mut Socket,
+    queue: &mut mpsc::Receiver<Vec<Envelope>>,
+    idle_max: Option<Duration>,
+) -> Trouble {
     let mut batches = Vec::with_capacity(BATCHES_MAX);
-    let mut heard = Instant::now();
+    let (mut heard, mut sent) = (Instant::now(), Instant::now());
     let mut ping = interval_at(tokio::time::Instant::now() + PING_INTERVAL, PING_INTERVAL);
     loop {
         let mut messages = Vec::new();
@@ -146,16 +178,20 @@ async fn send_batches(socket: &mut Socket, queue: &mut mpsc::Receiver<Vec<Envelo
                     continue;
                 }
                 Ok(Some((Frame::Goodbye(error), _))) => return Trouble::refused(error),
-                Ok(Some(_)) => return Trouble::refused("it sends what a node does not"),
+                Ok(Some(_)) => return Trouble::wrong("it sends what a node does not"),
                 Err(Fault::Gone(reason)) => return Trouble::gone(reason),
                 Err(Fault::Foul(error)) => return Trouble::refused(error),
             },
             _ = queue.recv_many(&mut batches, BATCHES_MAX) => {
+                sent = Instant::now();
                 batches.drain(..).for_each(|batch| encode_batch(batch, &mut messages));
             }
             _ = ping.tick() => {
                 if heard.elapsed() > SILENCE_MAX {
                     return Trouble::gone("it is silent");
+                }
+                if idle_max.is_some_and(|max| sent.elapsed() > max) {
+                    return Trouble::gone("it is not needed now");
                 }
                 messages.push(Message::Ping(Vec::new().into()));
             }
@@ -201,7 +237,7 @@ fn vary(pause: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use raft_core::id::Ticket;
+    use raft_core::id::{Incarnation, Ticket};
     use raft_core::kv::command::{Condition, Write};
     use raft_core::replica::PeerBody;
     use raft_core::request::Request;
@@ -211,7 +247,7 @@ mod tests {
         let write = Write::Set { key: "key".into(), value, condition: Condition::Any };
         let request = Request::Write { session: None, write, count_copies: false };
         let body = PeerBody::Forward { ticket: Ticket(ticket), request };
-        Envelope { from: NodeId(1), to: NodeId(2), body }
+        Envelope { from: NodeId(1), incarnation: Incarnation(1), to: NodeId(2), body }
     }
 
     #[test]

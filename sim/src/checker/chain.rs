@@ -1,4 +1,4 @@
-//! A hash for every log entry there ever was.
+//! A hash for every log entry there ever was, and what the entry says.
 
 use raft_core::id::{EntryId, Index, NodeId, Term};
 use raft_core::raft::log::Log;
@@ -11,9 +11,18 @@ use crate::random::mix;
 /// The hash of an entry and of all before it. Equal chains mean equal logs.
 pub(super) type Chain = u64;
 
-/// By index, then by term: the chain of each entry that was in any log.
+/// An entry that was in some log.
+#[derive(Clone, Debug)]
+pub(super) struct Link {
+    pub(super) chain: Chain,
+    /// The entry with the configuration in force here; the default before the first.
+    pub(super) configured_by: EntryId,
+    pub(super) entry: Entry,
+}
+
+/// By index, then by term: each entry that was in any log.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Chains(Vec<Vec<(Term, Chain)>>);
+pub(super) struct Chains(Vec<Vec<Link>>);
 
 /// The log of one node as it was last seen.
 #[derive(Clone, Debug, Default)]
@@ -23,24 +32,35 @@ pub(super) struct SeenLog {
 }
 
 impl Chains {
-    fn get(&self, id: EntryId) -> Option<Chain> {
-        if id == EntryId::default() {
-            return Some(0);
-        }
-        let known = self.0.get(id.index.0 as usize - 1)?;
-        known.iter().find(|(term, _)| *term == id.term).map(|(_, chain)| *chain)
+    /// The entry of this name; `None` if it was in no log.
+    pub(super) fn get(&self, id: EntryId) -> Option<&Link> {
+        let known = self.0.get(usize::try_from(id.index.0.checked_sub(1)?).ok()?)?;
+        known.iter().find(|link| link.entry.term == id.term)
+    }
+
+    fn chain(&self, id: EntryId) -> Option<Chain> {
+        if id == EntryId::default() { Some(0) } else { self.get(id).map(|link| link.chain) }
+    }
+
+    /// The entry with the configuration in force at this one.
+    pub(super) fn configured_by(&self, id: EntryId) -> EntryId {
+        self.get(id).map(|link| link.configured_by).unwrap_or_default()
     }
 
     /// Log Matching: an index and a term name one entry, and one log before it.
-    fn record(&mut self, node: NodeId, id: EntryId, chain: Chain) -> Check {
-        if let Some(known) = self.get(id) {
+    fn record(&mut self, node: NodeId, before: EntryId, id: EntryId, chain: Chain, entry: &Entry) -> Check {
+        if let Some(known) = self.chain(id) {
             return ensure(known == chain, Property::LogMatching, || {
                 format!("entry {id} of node {node}, or one before it, is not what it was elsewhere")
             });
         }
+        let configured_by = match entry.payload {
+            Payload::Configuration(_) => id,
+            Payload::Noop | Payload::Command(_) => self.configured_by(before),
+        };
         let place = id.index.0 as usize - 1;
         self.0.resize_with(self.0.len().max(place + 1), Vec::new);
-        self.0[place].push((id.term, chain));
+        self.0[place].push(Link { chain, configured_by, entry: entry.clone() });
         Ok(())
     }
 }
@@ -48,7 +68,7 @@ impl Chains {
 impl SeenLog {
     /// A log that begins anew: after a restart.
     pub(super) fn beginning_at(base: EntryId, chains: &Chains) -> Result<Self, Broken> {
-        let Some(chain) = chains.get(base) else {
+        let Some(chain) = chains.chain(base) else {
             let facts = format!("a log begins after entry {base}, which was in no log");
             return Err(Broken { property: Property::LogMatching, facts });
         };
@@ -86,13 +106,14 @@ impl SeenLog {
             same = same.prev();
         }
         self.entries.truncate((same.0 - self.base().index.0) as usize);
-        let mut chain = self.at(same).map_or(0, |(_, chain)| chain);
+        let (mut term, mut chain) = self.at(same).unwrap_or_default();
         for index in same.next().0..=log.last().index.0 {
             let index = Index(index);
             let entry = log.entry(index).expect("the log holds what it says it holds");
-            chain = link(chain, entry);
-            chains.record(node, EntryId { term: entry.term, index }, chain)?;
-            self.entries.push_back((entry.term, chain));
+            let before = EntryId { term, index: index.prev() };
+            (term, chain) = (entry.term, link(chain, entry));
+            chains.record(node, before, EntryId { term, index }, chain, entry)?;
+            self.entries.push_back((term, chain));
         }
         Ok(same.next())
     }
@@ -138,15 +159,18 @@ fn link(before: Chain, entry: &Entry) -> Chain {
     let chain = mix(mix(before ^ entry.term.0) ^ entry.time.0);
     match &entry.payload {
         Payload::Noop => chain,
-        Payload::Command(command) => command.chunks(8).fold(mix(chain), |chain, chunk| {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            mix(chain ^ u64::from_le_bytes(word)).wrapping_add(chunk.len() as u64)
-        }),
+        Payload::Command(command) => hash(mix(chain), command),
         Payload::Configuration(configuration) => {
-            let voters = configuration.voters.iter().map(|voter| voter.0);
-            let outgoing = configuration.outgoing.iter().map(|voter| !voter.0);
-            voters.chain(outgoing).fold(!chain, |chain, id| mix(chain ^ id))
+            let words = postcard::to_allocvec(configuration).expect("configurations always encode");
+            hash(!mix(chain), &words)
         }
     }
+}
+
+fn hash(start: u64, bytes: &[u8]) -> u64 {
+    bytes.chunks(8).fold(start, |hash, chunk| {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        mix(hash ^ u64::from_le_bytes(word)).wrapping_add(chunk.len() as u64)
+    })
 }

@@ -1,7 +1,7 @@
 //! What a node's disk holds, as plain data: the yardstick for what the node promises, and for what it
 //! remembers after a crash.
 
-use crate::checker::violation::{Check, Property, ensure};
+use crate::checker::violation::{Broken, Check, Property, ensure};
 use raft_core::id::{EntryId, Index, NodeId, Term, WriteSeq};
 use raft_core::raft::HardState;
 use raft_core::wal::{Durable, Write};
@@ -19,6 +19,15 @@ pub(super) struct Memory {
     /// For each term, how far the log reached at most while the term was the node's own: an
     /// acknowledgement that leaves late may speak of an earlier term.
     reached: BTreeMap<Term, Index>,
+}
+
+/// What became of the writes that were on their way to the disk when a node crashed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Restart {
+    /// These were there, though nobody had been told.
+    pub kept: usize,
+    /// These were not.
+    pub lost: usize,
 }
 
 /// A write that is not durable yet.
@@ -62,7 +71,7 @@ impl Memory {
             self.base = last;
         }
         if !terms.is_empty() {
-            ensure(first <= self.last().next(), Property::Durability, || {
+            ensure(first <= self.last().next(), Property::Recovery, || {
                 format!("node {node} writes from entry {first} on, after entry {}", self.last())
             })?;
             let covered = (self.base.index.next().0.saturating_sub(first.0)) as usize;
@@ -75,26 +84,31 @@ impl Memory {
         Ok(())
     }
 
+    /// How many writes are not durable yet.
+    pub(super) fn writes_under_way(&self) -> usize {
+        self.under_way.len()
+    }
+
     /// The node starts again with what it found on its disk: what was synced, or that and some of the
     /// writes after it, whole and in order.
-    pub(super) fn restarted(&mut self, node: NodeId, found: &Durable) -> Check {
+    pub(super) fn restarted(&mut self, node: NodeId, found: &Durable) -> Result<Restart, Broken> {
         let synced = self.to_string();
+        let under_way = self.under_way.len();
         while !self.is(found) {
             let Some(pending) = self.under_way.pop_front() else {
                 let mut seen = Self { hard_state: found.hard_state, ..Self::default() };
                 seen.base = found.snapshot.as_ref().map(|s| s.meta.last).unwrap_or_default();
                 seen.terms = found.entries.iter().map(|entry| entry.term).collect();
-                return ensure(false, Property::Durability, || {
-                    format!(
-                        "node {node} starts with {seen}; its disk had synced {synced}, and {self} was \
-                         written"
-                    )
-                });
+                let facts = format!(
+                    "node {node} starts with {seen}; its disk had synced {synced}, and {self} was written"
+                );
+                return Err(Broken { property: Property::Recovery, facts });
             };
             self.fold(node, pending)?;
         }
+        let lost = self.under_way.len();
         self.under_way.clear();
-        Ok(())
+        Ok(Restart { kept: under_way - lost, lost })
     }
 
     fn is(&self, found: &Durable) -> bool {

@@ -8,7 +8,7 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Property {
-    /// At most one leader can be elected in a given term (§5.2).
+    /// At most one leader can be elected in a given term, and by a quorum of votes (§5.2).
     ElectionSafety,
     /// A leader never overwrites or deletes entries in its log (§5.3).
     LeaderAppendOnly,
@@ -18,18 +18,38 @@ pub enum Property {
     LeaderCompleteness,
     /// No two servers apply different commands at the same index (§5.4.3).
     StateMachineSafety,
-    /// Nothing is promised before it is on disk, and what is on disk comes back.
-    Durability,
+    /// What a leader commits is on the disks of a quorum (§5.3).
+    DurableQuorum,
+    /// No message and no answer leaves before what it promises is on disk, or committed and applied.
+    DurablePromises,
     /// Terms, votes, commit and applied indexes never go back.
     Monotonicity,
-    /// Messages survive their way through bytes.
-    Frames,
+    /// A log begins no later than the snapshot ends, and what is applied is committed.
+    Order,
+    /// What a leader believes of a follower's disk is there.
+    HonestProgress,
+    /// Only entries of a leader's own term are committed by counting (§5.4.2).
+    CommitRule,
+    /// One change at a time, overlapping quorums, and everyone acts by the configuration of its log (§6).
+    Membership,
+    /// A read sees every write acknowledged before it was asked (thesis §6.4).
+    FreshReads,
     /// A write that is sent again takes effect once (thesis §6.3).
     ExactlyOnce,
+    /// No committed entry is lost.
+    NoLoss,
     /// Clients see one store, in the order of real time (thesis §6.4).
     Linearizability,
+    /// What was synced comes back, from every disk and at any moment.
+    Recovery,
     /// A cluster that is healed elects a leader, converges and answers.
     Liveness,
+    /// Everything that can fill up has a bound, and keeps it.
+    Bounds,
+    /// The same seed is the same run.
+    Determinism,
+    /// Messages survive their way through bytes.
+    Frames,
 }
 
 impl fmt::Display for Property {
@@ -40,12 +60,22 @@ impl fmt::Display for Property {
             Self::LogMatching => "Log Matching",
             Self::LeaderCompleteness => "Leader Completeness",
             Self::StateMachineSafety => "State Machine Safety",
-            Self::Durability => "Durability",
+            Self::DurableQuorum => "Durable Quorum",
+            Self::DurablePromises => "Durable Promises",
             Self::Monotonicity => "Monotonicity",
-            Self::Frames => "Frames",
+            Self::Order => "Order",
+            Self::HonestProgress => "Honest Progress",
+            Self::CommitRule => "Commit Rule",
+            Self::Membership => "Membership",
+            Self::FreshReads => "Fresh Reads",
             Self::ExactlyOnce => "Exactly Once",
+            Self::NoLoss => "No Loss",
             Self::Linearizability => "Linearizability",
+            Self::Recovery => "Recovery",
             Self::Liveness => "Liveness",
+            Self::Bounds => "Bounds",
+            Self::Determinism => "Determinism",
+            Self::Frames => "Frames",
         })
     }
 }
@@ -85,7 +115,6 @@ pub(crate) fn ensure(holds: bool, property: Property, facts: impl FnOnce() -> St
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { property, at, event, seed, facts } = self;
-        write!(f, "{property} is violated at {at} s, event {event} of seed {seed}: {facts}; ")?;
-        write!(f, "replay it with: cargo run --release -p raft-sim -- --seed {seed} --trace")
+        write!(f, "{property} is violated at {at} s, event {event} of seed {seed}: {facts}")
     }
 }

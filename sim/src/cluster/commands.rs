@@ -89,11 +89,14 @@ impl Sim {
     }
 
     fn crash(&mut self, place: usize) -> Check {
-        let node = &mut self.nodes[place];
+        let node = &self.nodes[place];
         if !node.is_up() {
             return Ok(());
         }
         let id = node.id;
+        let writes = node.disk.has_writes_under_way();
+        self.watch.crashes(self.now, &self.nodes, id, writes);
+        let node = &mut self.nodes[place];
         node.forget();
         node.disk.crash(&mut self.disk_random);
         let keys = [node.run.take(), node.wake.take().map(|(_, key)| key), node.synced.take()];
@@ -112,16 +115,17 @@ impl Sim {
 
     fn pause(&mut self, place: usize) -> Check {
         let node = &mut self.nodes[place];
-        node.paused = node.is_up();
+        if node.is_up() && !node.is_paused() {
+            node.paused = Some(self.now);
+        }
         Ok(())
     }
 
     fn resume(&mut self, place: usize) -> Check {
-        if !std::mem::take(&mut self.nodes[place].paused) {
-            return Ok(());
-        }
-        // What arrived meanwhile comes before the deadline that passed meanwhile.
         let node = &mut self.nodes[place];
+        let Some(since) = node.paused.take() else { return Ok(()) };
+        self.watch.resumes(self.now, node, since, self.options.timing.election_timeout_min);
+        // What arrived meanwhile comes before the deadline that passed meanwhile.
         self.queue.cancel(node.run.take());
         self.queue.cancel(node.wake.take().map(|(_, key)| key));
         self.run(place, false)

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 /// What a run has come to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
+    /// How much time has passed, in microseconds of the run.
+    pub simulated_us: u64,
     /// Events that happened.
     pub events: u64,
     /// Messages sent, between nodes and with clients.
@@ -35,6 +37,7 @@ impl Counters {
     /// Adds the counters of another run.
     pub fn add(&mut self, other: &Self) {
         let Self { events, messages, lost, faults, elections, commits, operations, .. } = other;
+        self.simulated_us += other.simulated_us;
         self.events += events;
         self.messages += messages;
         self.lost += lost;

@@ -67,12 +67,16 @@ fn kind(sim: &Sim, flight: &Flight) -> (Kind, Option<bool>, Term) {
                 let kind = if news { Kind::Append(1) } else { Kind::Heartbeat };
                 (kind, Some(true), message.term)
             }
-            AppendResult::Mismatch { .. } | AppendResult::StaleTerm => {
+            AppendResult::Mismatch { .. } | AppendResult::StaleTerm | AppendResult::Full { .. } => {
                 (Kind::Append(1), Some(false), message.term)
             }
         },
         Body::InstallSnapshot { .. } => (Kind::Snapshot, None, message.term),
         Body::InstallSnapshotReply { .. } => (Kind::Snapshot, Some(true), message.term),
+        // The leader asks for a candidacy as a candidate asks for a vote.
+        Body::TimeoutNow => (Kind::Vote, None, message.term),
+        Body::ReadIndex { .. } => (Kind::Forward, None, message.term),
+        Body::ReadIndexReply { .. } => (Kind::Forward, Some(true), message.term),
     };
     (kind, answer, term)
 }

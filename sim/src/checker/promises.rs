@@ -1,0 +1,79 @@
+//! What may leave a node: no message before what it promises is on its sender's disk, no answer before
+//! what it speaks of is committed and applied, and nothing larger than the limits say.
+
+use crate::checker::memory::Memory;
+use crate::checker::view::View;
+use crate::checker::violation::{Check, Property, ensure};
+use raft_core::config::Limits;
+use raft_core::id::{Index, NodeId};
+use raft_core::kv::command::Item;
+use raft_core::raft::message::{AppendResult, Body, Entry, Message};
+use raft_core::request::{Reply, Response};
+
+/// A message of consensus leaves for `to`.
+pub(super) fn check_message(
+    view: &View<'_>,
+    memory: &Memory,
+    limits: &Limits,
+    to: NodeId,
+    message: &Message,
+) -> Check {
+    let Message { term, body } = message;
+    let (node, durable) = (view.node, memory.hard_state);
+    ensure(*term <= durable.term, Property::DurablePromises, || {
+        format!("node {node} speaks in term {term}, but its disk holds {memory}")
+    })?;
+    match body {
+        Body::RequestVote { campaign, pre_vote: false, .. } => {
+            let has_voted = durable.term > *campaign || durable.vote == Some(node);
+            ensure(has_voted, Property::DurablePromises, || {
+                format!("node {node} asks for votes before its own is durable: {memory}")
+            })
+        }
+        Body::RequestVoteReply { campaign, pre_vote: false, refused: None } => {
+            let has_voted = durable.term > *campaign || durable.vote == Some(to);
+            ensure(has_voted, Property::DurablePromises, || {
+                format!("node {node} votes for node {to} in term {campaign}, but holds {memory}")
+            })
+        }
+        Body::AppendEntriesReply {
+            result: AppendResult::Matched { match_index } | AppendResult::Full { match_index },
+            ..
+        } => {
+            ensure(*match_index <= memory.reached_in(*term), Property::DurablePromises, || {
+                format!(
+                    "node {node} acknowledges entries up to {match_index} in term {term}, but its disk \
+                     holds {memory}"
+                )
+            })
+        }
+        Body::AppendEntries { entries, .. } => {
+            let bytes: usize = entries.iter().map(Entry::size).sum();
+            let fits = entries.len() <= limits.append_entries_max.max(1)
+                && (bytes <= limits.append_bytes_max || entries.len() == 1);
+            ensure(fits, Property::Bounds, || {
+                format!("leader {node} sends {} entries of {bytes} bytes at once", entries.len())
+            })
+        }
+        Body::InstallSnapshot { data, .. } => {
+            ensure(data.len() <= limits.snapshot_chunk_bytes, Property::Bounds, || {
+                format!("leader {node} sends {} bytes of its snapshot at once", data.len())
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// An answer leaves for a client, or for the node that passed its request on. Whoever leads answers from
+/// what it has applied; who passes an answer on may be behind.
+pub(super) fn check_response(view: &View<'_>, response: &Response, committed: Index) -> Check {
+    let (Ok(Reply::Written { revision, .. }) | Ok(Reply::Item(Item { modified: revision, .. }))) =
+        response
+    else {
+        return Ok(());
+    };
+    let known = if view.leads.is_some() { view.applied } else { committed };
+    ensure(*revision <= known, Property::DurablePromises, || {
+        format!("node {} answers with revision {revision}, which is not committed", view.node)
+    })
+}
