@@ -97,12 +97,12 @@ impl Raft {
         let Role::Leader(leader) = &self.role else {
             return Err(Error::NotLeader { hint: self.leader() });
         };
-        if self.disk.is_full || !self.has_room() {
-            return Err(Error::DiskFull);
-        }
         let is_too_much = leader.uncommitted_bytes > self.config.limits.uncommitted_bytes_max;
         if is_too_much || leader.transfer.is_some() {
             return Err(Error::Overloaded { retry_after_ms: 100 });
+        }
+        if self.disk.is_full || !self.has_room() {
+            return Err(Error::DiskFull);
         }
         let id = self.append(payload);
         before.check(self);

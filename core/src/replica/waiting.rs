@@ -178,7 +178,8 @@ impl Waiting {
         response: Response,
     ) -> Option<(Ticket, Response)> {
         let PassedOn { ticket, lent, .. } = self.passed_on.remove(&ticket)?;
-        let unknown = matches!(&response, Err(error) if error.is_retriable())
+        let nothing_done = |error: &Error| error.is_retriable() || *error == Error::DiskFull;
+        let unknown = matches!(&response, Err(error) if nothing_done(error))
             || (lent.is_some() && response == Err(Error::SessionExpired));
         if unknown {
             return Some((ticket, Err(Error::OutcomeUnknown)));

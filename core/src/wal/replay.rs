@@ -204,6 +204,11 @@ impl Replayed {
 
     /// The log must go on where the snapshot ends.
     fn finish(mut self) -> Result<Self, Damage> {
+        // Segments go only once a record that names a snapshot is durable in one of those that stay.
+        let first_segment = self.tail.segments.first().map_or(1, |(number, _)| *number);
+        if first_segment > 1 && self.snapshot.is_none() {
+            return Err(Damage::Missing { segment: 1 });
+        }
         let last = self.snapshot.as_ref().map(|snapshot| snapshot.last).unwrap_or_default();
         self.drop_covered(last);
         match self.first > last.index.next() && !self.entries.is_empty() {
