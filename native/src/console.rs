@@ -231,7 +231,7 @@ impl Transcript {
             }
             (Standing::Outside, Standing::Learner) => None,
             (_, Standing::Outside) => {
-                Some("[LEARNER] No member any more. Waiting to be added...".to_owned())
+                Some("[LEARNER] Not a member. Waiting to be added...".to_owned())
             }
             (Standing::Learner, Standing::Learner) => None,
         };
@@ -394,7 +394,7 @@ mod tests {
             "[LEARNER] Caught up! Leader is node 1",
             "[FOLLOWER] Leader is node 2",
             "[FOLLOWER] Votes from now on",
-            "[LEARNER] No member any more. Waiting to be added...",
+            "[LEARNER] Not a member. Waiting to be added...",
         ];
         assert_eq!(lines, expected);
     }

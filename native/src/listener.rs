@@ -9,11 +9,11 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::io;
-use std::net::{TcpListener, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
@@ -40,49 +40,75 @@ const HTTP_END_MAX: Duration = Duration::from_secs(30);
 /// How long to wait when no more connections can be accepted, as when files run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The node's port.
+/// How many connections may wait to be accepted: all nodes and many clients may come back at once.
+const BACKLOG: u32 = 1_024;
+
+/// The node's port: taken at first, and listened on once the node serves. Until then whoever dials is
+/// turned away at once, so that nodes which start together do not wait for each other.
 #[derive(Debug)]
 pub struct Port {
+    address: String,
+    taken: Vec<TcpSocket>,
     listeners: Vec<TcpListener>,
 }
 
 impl Port {
     /// Takes the port: every address that the host of `own` stands for on this machine, and no other.
-    pub fn bind(own: &str) -> Result<Self, Refusal> {
+    pub fn take(own: &str) -> Result<Self, Refusal> {
         let resolved = own.to_socket_addrs().map_err(|error| {
             Refusal::other(format!("{own} leads nowhere ({error}); check the host name"))
         })?;
-        let (mut listeners, mut failure) = (Vec::new(), None);
+        let (mut taken, mut failure) = (Vec::new(), None);
         for address in resolved {
-            match TcpListener::bind(address) {
-                Ok(listener) => listeners.push(listener),
-                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                    return Err(Refusal::other(format!(
-                        "port in use: {own} is taken by another process; stop that one or choose another port"
-                    )));
-                }
+            match take(address) {
+                Ok(socket) => taken.push(socket),
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(in_use(own)),
                 Err(error) => failure = Some(error),
             }
         }
         // A host may stand for an address of a kind that this machine does not have, as ::1 without IPv6.
         match failure {
-            Some(error) if listeners.is_empty() => Err(Refusal::other(format!(
-                "cannot listen at {own} ({error}); give this node an address of this machine"
-            ))),
-            _ => Ok(Self { listeners }),
+            Some(error) if taken.is_empty() => Err(cannot_listen(own, &error)),
+            _ => Ok(Self { address: own.to_owned(), taken, listeners: Vec::new() }),
         }
     }
 
     /// Accepts connections for `node` from now on, as long as its runtime is there.
-    pub fn serve(&self, node: &Arc<Node>) -> io::Result<()> {
+    pub fn serve(&mut self, node: &Arc<Node>) -> Result<(), Refusal> {
+        let cannot = |error: io::Error| match error.kind() {
+            io::ErrorKind::AddrInUse => in_use(&self.address),
+            _ => cannot_listen(&self.address, &error),
+        };
+        for socket in self.taken.drain(..) {
+            let listener = socket.listen(BACKLOG).and_then(tokio::net::TcpListener::into_std);
+            self.listeners.push(listener.map_err(cannot)?);
+        }
         for listener in &self.listeners {
-            let listener = listener.try_clone()?;
-            listener.set_nonblocking(true)?;
-            let listener = tokio::net::TcpListener::from_std(listener)?;
-            tokio::spawn(accept(node.clone(), listener));
+            let listener = listener.try_clone().and_then(tokio::net::TcpListener::from_std);
+            tokio::spawn(accept(node.clone(), listener.map_err(cannot)?));
         }
         Ok(())
     }
+}
+
+fn take(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // Connections of a process before this one may still be on their way out.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+fn in_use(address: &str) -> Refusal {
+    Refusal::other(format!(
+        "port in use: {address} is taken by another process; stop that one or choose another port"
+    ))
+}
+
+fn cannot_listen(address: &str, error: &io::Error) -> Refusal {
+    Refusal::other(format!(
+        "cannot listen at {address} ({error}); give this node an address of this machine"
+    ))
 }
 
 async fn accept(node: Arc<Node>, listener: tokio::net::TcpListener) {

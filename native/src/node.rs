@@ -82,14 +82,14 @@ pub fn main() -> ExitCode {
 /// everything before it changes anything.
 fn run(orders: &Orders) -> Result<(), Refusal> {
     let clock = Clock::start();
-    let port = Port::bind(&orders.address)?;
+    let mut port = Port::take(&orders.address)?;
     let console = Console::start().map_err(cannot_start)?;
     let mut begin_anew = None;
     loop {
         let runtime = runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(cannot_start)?;
         let mut disk = None;
-        let life = live(orders, &port, clock, &console, begin_anew, &mut disk);
+        let life = live(orders, &mut port, clock, &console, begin_anew, &mut disk);
         let ended = runtime.block_on(life);
         // Dropping the runtime drops the server and with it the queue to the disk, which is then emptied.
         drop(runtime);
@@ -107,7 +107,7 @@ fn run(orders: &Orders) -> Result<(), Refusal> {
 /// One life of the node, from its start on. Leaves the disk thread in `disk`, to be waited for.
 async fn live(
     orders: &Orders,
-    port: &Port,
+    port: &mut Port,
     clock: Clock,
     console: &Console,
     begin_anew: Option<&'static str>,
@@ -143,8 +143,9 @@ async fn live(
     if let Some(notice) = notice {
         console.diagnostic(notice);
     }
+    port.serve(&node)?;
+    // Whoever reads this may dial.
     console.say(transcript.waiting());
-    port.serve(&node).map_err(cannot_start)?;
     let server = Server::new(&node, replica, clock, queue, transcript, has_set_aside, random()?);
     // A task like all others: it gets its turn after those that read what has arrived.
     let server = tokio::spawn(server.run(arrivals, state));

@@ -26,7 +26,7 @@ use crate::linearizability::Operation;
 use crate::linearizability::certificate::Effect;
 use crate::sometimes::Sometimes;
 use raft_core::config::Limits;
-use raft_core::id::{EntryId, Index, NodeId, Term, WriteSeq};
+use raft_core::id::{EntryId, Incarnation, Index, NodeId, Term, WriteSeq};
 use raft_core::raft::membership::Configuration;
 use raft_core::raft::message::{Body, Message};
 use raft_core::replica::{Effects, Envelope, PeerBody};
@@ -39,12 +39,14 @@ pub struct Checker {
     limits: Limits,
     founding: Configuration,
     leaders: BTreeMap<Term, NodeId>,
-    /// Whom each voter gave its vote in each term.
-    votes: BTreeMap<(Term, NodeId), NodeId>,
+    /// Whom each voter gave its vote in each term, and in which life.
+    votes: BTreeMap<(Term, NodeId), (NodeId, Incarnation)>,
     chains: Chains,
     committed: Vec<Committed>,
     truth: Truth,
     nodes: BTreeMap<NodeId, Seen>,
+    /// What disks held when they were wiped.
+    graves: BTreeMap<(NodeId, Incarnation), Memory>,
 }
 
 /// A committed entry.
@@ -59,6 +61,7 @@ struct Committed {
 /// A node as it was last seen.
 #[derive(Clone, Debug, Default)]
 struct Seen {
+    life: Incarnation,
     term: Term,
     vote: Option<NodeId>,
     leads: bool,
@@ -80,6 +83,7 @@ impl Checker {
             committed: Vec::new(),
             truth: Truth::new(limits.clone()),
             nodes: BTreeMap::new(),
+            graves: BTreeMap::new(),
             limits,
         }
     }
@@ -94,6 +98,19 @@ impl Checker {
         self.truth.effects()
     }
 
+    /// The configurations that may be in force anywhere: the one committed last, and all after it.
+    pub fn configurations(&self) -> impl Iterator<Item = &Configuration> {
+        let last = self.committed.last().map(|committed| committed.term);
+        let last = EntryId { term: last.unwrap_or_default(), index: self.committed() };
+        self.chains.configurations_from(self.chains.configured_by(last), &self.founding)
+    }
+
+    /// A node's disk was wiped: a new life begins, and remembers nothing.
+    pub fn wiped(&mut self, node: NodeId, life: Incarnation) {
+        let before = self.nodes.insert(node, Seen { life, ..Seen::default() });
+        self.graves.extend(before.map(|seen| ((node, seen.life), seen.memory)));
+    }
+
     /// A node has started with what it found on its disk. Returns what became of the writes that were on
     /// their way there.
     pub fn started(&mut self, node: NodeId, found: &Durable) -> Result<Restart, Broken> {
@@ -101,6 +118,7 @@ impl Checker {
         let restart = seen.memory.restarted(node, found)?;
         let base = found.snapshot.as_ref().map(|snapshot| snapshot.meta.last).unwrap_or_default();
         *seen = Seen {
+            life: seen.life,
             term: found.hard_state.term,
             vote: found.hard_state.vote,
             leads: false,
@@ -221,7 +239,9 @@ impl Checker {
         let own = seen.memory.hard_state;
         let voted = |voter| match voter == node {
             true => own.term > term || own.vote == Some(node),
-            false => self.votes.get(&(term, voter)) == Some(&node),
+            false => self.votes.get(&(term, voter)).is_some_and(|(candidate, life)| {
+                *candidate == node && !view.configuration.is_stranger(voter, *life)
+            }),
         };
         ensure(view.configuration.has_quorum(voted), Property::ElectionSafety, || {
             format!("node {node} leads term {term} without the votes of a quorum (§5.2)")
@@ -291,13 +311,23 @@ impl Checker {
         ensure(id.term == term, Property::CommitRule, || {
             format!("leader {node} of term {term} commits {id} by counting copies (§5.4.2)")
         })?;
-        let has = |voter| {
-            let other = if voter == node { Some(seen) } else { self.nodes.get(&voter) };
-            other.is_some_and(|other| other.memory.holds(id))
+        let has = |voter| match view.configuration.members.get(&voter) {
+            _ if voter == node => seen.memory.holds(id),
+            Some(member) => self.memories(voter, member.incarnation).any(|m| m.holds(id)),
+            None => false,
         };
         ensure(view.configuration.has_quorum(has), Property::DurableQuorum, || {
             format!("leader {node} commits {id}, which is not on the disks of a quorum")
         })
+    }
+
+    /// What a life's disk holds, or held to its end; that of any life, if none was admitted yet.
+    fn memories(&self, node: NodeId, life: Incarnation) -> impl Iterator<Item = &Memory> {
+        let is_it = move |own: Incarnation| life == Incarnation::UNKNOWN || life == own;
+        let seen = self.nodes.get(&node).filter(|seen| is_it(seen.life)).map(|seen| &seen.memory);
+        let graves = self.graves.range((node, Incarnation(0))..=(node, Incarnation(u64::MAX)));
+        let graves = graves.filter(move |((_, own), _)| is_it(*own)).map(|(_, memory)| memory);
+        seen.into_iter().chain(graves)
     }
 
     /// What a node takes to be durable is.
@@ -319,27 +349,23 @@ impl Checker {
             ensure(progress.next_index > index, Property::HonestProgress, || {
                 format!("leader {} would send node {follower} what it has", view.node)
             })?;
-            let (Some(term), Some(seen)) = (view.log.term_at(index), self.nodes.get(follower))
-            else {
-                continue;
-            };
+            let Some(term) = view.log.term_at(index) else { continue };
             let id = EntryId { term, index };
-            let moved_on = seen.memory.hard_state.term > view.term;
-            ensure(moved_on || seen.memory.holds(id), Property::HonestProgress, || {
-                format!(
-                    "leader {} of term {} takes {id} to be on the disk of node {follower}, which holds {}",
-                    view.node, view.term, seen.memory
-                )
+            let mut memories = self.memories(*follower, progress.life);
+            let has = memories.any(|memory| memory.hard_state.term > view.term || memory.holds(id));
+            ensure(has || index == Index(0), Property::HonestProgress, || {
+                let View { node, term, .. } = view;
+                format!("leader {node} of term {term} takes {id} to be on the disk of node {follower}")
             })?;
         }
         Ok(())
     }
 
     fn check_message(&mut self, view: &View<'_>, to: NodeId, message: &Message) -> Check {
-        let Some(Seen { memory, .. }) = self.nodes.get(&view.node) else { return Ok(()) };
+        let Some(Seen { memory, life, .. }) = self.nodes.get(&view.node) else { return Ok(()) };
         promises::check_message(view, memory, &self.limits, to, message)?;
         if let Body::RequestVoteReply { campaign, pre_vote: false, refused: None } = message.body {
-            self.votes.insert((campaign, view.node), to);
+            self.votes.insert((campaign, view.node), (to, *life));
         }
         Ok(())
     }

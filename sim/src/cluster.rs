@@ -2,6 +2,7 @@
 
 mod commands;
 mod counters;
+mod operator;
 mod steps;
 mod verdict;
 
@@ -9,6 +10,7 @@ pub use counters::Counters;
 
 use crate::checker::{Broken, Check, Checker, Property, Violation};
 use crate::clock::Clocks;
+use crate::cluster::operator::Operator;
 use crate::disk::{Disk, Owner};
 use crate::faults::{self, Command};
 use crate::linearizability::Operation;
@@ -44,12 +46,15 @@ pub struct Sim {
     disk_random: Random,
     network: Network,
     workload: Workload,
+    operator: Operator,
     client_timers: Vec<Option<Key>>,
     clocks: Clocks,
     watch: Watch,
     checker: Checker,
     trace: Trace,
     counters: Counters,
+    /// Lives that began after the founding.
+    lives: u64,
     /// Events at the present moment.
     events_now: u64,
     /// Everything is healed; the run ends when the cluster is well.
@@ -73,29 +78,32 @@ impl Sim {
         let seed = options.seed;
         let member = |id: u64| Member {
             id: NodeId(id),
-            address: format!("node-{id}:8000"),
+            address: address(NodeId(id)),
             incarnation: if options.known_lives { Incarnation(id) } else { Incarnation::UNKNOWN },
         };
         let members: Vec<Member> = (1..=options.nodes).map(member).collect();
-        let owner = |member: &Member| Owner {
-            cluster: cluster_id(&members),
-            node: member.id,
-            incarnation: Incarnation(member.id.0),
-            segment_bytes: options.disk.segment_bytes,
-        };
         let mut clocks = Clocks::new(options.clock_skew_ppm, seed);
-        let nodes = members
-            .iter()
-            .map(|member| Node::new(member.id, Disk::new(owner(member)), clocks.clock()));
-        let nodes: Vec<Node> = nodes.collect();
+        let node = |id: u64| {
+            let disk = Disk::new(Owner {
+                cluster: cluster_id(&members),
+                node: NodeId(id),
+                incarnation: Incarnation(id),
+                segment_bytes: options.disk.segment_bytes,
+            });
+            Node::new(NodeId(id), disk, clocks.clock(), id <= options.nodes)
+        };
+        let nodes: Vec<Node> = (1..=options.nodes + options.spares).map(node).collect();
         let workload = Workload::new(&options);
+        let mut checker = Checker::new(Configuration::founding(&members), options.limits.clone());
+        nodes.iter().for_each(|node| checker.wiped(node.id, node.life));
         let mut sim = Self {
             watch: Watch::new(nodes.len(), options.limits.clone()),
-            checker: Checker::new(Configuration::founding(&members), options.limits.clone()),
+            checker: checker,
             nodes,
             clocks,
             network: Network::new(options.network.clone(), seed),
             client_timers: vec![None; workload.len()],
+            operator: Operator::default(),
             workload,
             random: Random::new(seed, Purpose::Schedule),
             disk_random: Random::new(seed, Purpose::Disk),
@@ -105,6 +113,7 @@ impl Sim {
             queue: Queue::default(),
             trace: Trace::new(),
             counters: Counters::default(),
+            lives: 0,
             events_now: 0,
             ending: false,
             over: false,
@@ -276,6 +285,12 @@ impl Sim {
             (Place::Node(node), Cargo::Request { ticket, request }) => {
                 self.deliver(node, Input::Client { ticket, request })
             }
+            (Place::Client(client), Cargo::Response { response, .. })
+                if client == self.workload.operator() =>
+            {
+                self.operator_hears(&response);
+                Ok(())
+            }
             (Place::Client(client), Cargo::Response { ticket, response }) => {
                 let client = client as usize;
                 let answer = self.workload.answer(client, self.now, ticket, &response);
@@ -357,6 +372,10 @@ impl Sim {
     fn place(&self, node: NodeId) -> usize {
         node.0 as usize - 1
     }
+}
+
+fn address(node: NodeId) -> String {
+    format!("node-{node}:8000")
 }
 
 fn cluster_id(members: &[Member]) -> ClusterId {

@@ -65,6 +65,15 @@ impl Disk {
         Self { owner, synced, unsynced: Vec::new(), syncing: None, waiting: Vec::new(), wal: None }
     }
 
+    pub(crate) fn life(&self) -> Incarnation {
+        self.owner.incarnation
+    }
+
+    /// The same disk after it was wiped: another life begins on it.
+    pub(crate) fn wiped(&self, life: Incarnation) -> Self {
+        Self::new(Owner { incarnation: life, ..self.owner })
+    }
+
     /// Reads the disk as a node does when it starts, and repairs a torn tail. Fails, in words, if the
     /// disk is damaged, which no crash may lead to.
     pub(crate) fn start(&mut self, sometimes: &mut Sometimes) -> Result<Recovered, String> {

@@ -5,6 +5,7 @@ use crate::random::{Purpose, Random};
 use crate::words::Short;
 use bytes::Bytes;
 use raft_core::id::NodeId;
+use raft_core::raft::membership::Goal;
 use raft_core::text;
 use raft_core::time::Instant;
 use serde::{Deserialize, Serialize};
@@ -65,6 +66,38 @@ pub enum Command {
         /// How long a sync takes.
         sync: Option<Duration>,
     },
+    /// A node's disk has no room for more commands, or has room again.
+    FullDisk {
+        /// The node.
+        node: NodeId,
+        /// Whether it is full.
+        is_full: bool,
+    },
+    /// A node loses its power and its data, and will begin a new life. Does nothing if too few of those
+    /// that remember would be left.
+    Wipe(NodeId),
+    /// The leader, if there is one, is asked to add a node.
+    Add {
+        /// The node.
+        node: NodeId,
+        /// What is to become of it.
+        goal: Goal,
+    },
+    /// The leader, if there is one, is asked to give a learner a vote.
+    Promote(NodeId),
+    /// The leader, if there is one, is asked to remove a node.
+    Remove(NodeId),
+    /// The leader, if there is one, is asked to put one node in another's place.
+    Replace {
+        /// This node's place.
+        node: NodeId,
+        /// The new node.
+        by: NodeId,
+    },
+    /// The leader, if there is one, is asked to hand over, to this node or to the fittest.
+    Transfer(Option<NodeId>),
+    /// When all faults end, these nodes stay down for ever. Does nothing if too few would be left.
+    Abandon(BTreeSet<NodeId>),
     /// Client 0 sets a key.
     Write {
         /// The key.
@@ -98,7 +131,10 @@ impl Command {
             | Self::Split(_)
             | Self::IsolateLeader
             | Self::Lose(Some(_))
-            | Self::SlowDisk { sync: Some(_), .. } => true,
+            | Self::SlowDisk { sync: Some(_), .. }
+            | Self::FullDisk { is_full: true, .. }
+            | Self::Wipe(_)
+            | Self::Abandon(_) => true,
             Self::Restart(_)
             | Self::RestartAll
             | Self::Resume(_)
@@ -107,6 +143,12 @@ impl Command {
             | Self::HealAll
             | Self::Lose(None)
             | Self::SlowDisk { sync: None, .. }
+            | Self::FullDisk { is_full: false, .. }
+            | Self::Add { .. }
+            | Self::Promote(_)
+            | Self::Remove(_)
+            | Self::Replace { .. }
+            | Self::Transfer(_)
             | Self::Write { .. }
             | Self::Read { .. }
             | Self::EndFaults => false,
@@ -119,7 +161,12 @@ pub(crate) fn plan(options: &Options) -> Vec<(Instant, Command)> {
     let Some(faults) = &options.faults else { return Vec::new() };
     let random = &mut Random::new(options.seed, Purpose::Faults);
     let end = Instant(0) + faults.lasting;
-    let mut plan = vec![(end, Command::EndFaults)];
+    let mut plan = Vec::new();
+    if random.chance(faults.abandon_ppm) {
+        let left = nodes(options).filter(|_| random.chance(300_000)).collect();
+        plan.push((end, Command::Abandon(left)));
+    }
+    plan.push((end, Command::EndFaults));
     let kinds = kinds(faults);
     let weights = kinds.iter().map(|(weight, _)| u64::from(*weight)).sum();
     let mut begin = Instant(0);
@@ -147,9 +194,18 @@ enum Kind {
     Pause,
     PauseLeader,
     SlowDisk,
+    FullDisk,
+    Wipe,
+    Members,
+    Transfer,
 }
 
-fn kinds(faults: &FaultOptions) -> [(u32, Kind); 10] {
+/// Every node, also those that wait to be added.
+fn nodes(options: &Options) -> impl Iterator<Item = NodeId> {
+    (1..=options.nodes + options.spares).map(NodeId)
+}
+
+fn kinds(faults: &FaultOptions) -> [(u32, Kind); 14] {
     [
         (faults.crash, Kind::Crash),
         (faults.crash_leader, Kind::CrashLeader),
@@ -161,6 +217,10 @@ fn kinds(faults: &FaultOptions) -> [(u32, Kind); 10] {
         (faults.pause, Kind::Pause),
         (faults.pause_leader, Kind::PauseLeader),
         (faults.slow_disk, Kind::SlowDisk),
+        (faults.full_disk, Kind::FullDisk),
+        (faults.wipe, Kind::Wipe),
+        (faults.members, Kind::Members),
+        (faults.transfer, Kind::Transfer),
     ]
 }
 
@@ -177,14 +237,15 @@ fn draw(kinds: &[(u32, Kind)], mut number: u64) -> Kind {
 
 /// A fault and what ends it.
 fn fault(options: &Options, random: &mut Random, kind: Kind) -> (Command, Command) {
-    let node = NodeId(random.between(1, options.nodes));
-    let other = NodeId(random.between(1, options.nodes));
+    let all = options.nodes + options.spares;
+    let node = NodeId(random.between(1, all));
+    let other = NodeId(random.between(1, all));
     match kind {
         Kind::Crash => (Command::Crash(node), Command::Restart(node)),
         Kind::CrashLeader => (Command::CrashLeader, Command::RestartAll),
         Kind::CrashAll => (Command::CrashAll, Command::RestartAll),
         Kind::Split => {
-            let side = (1..=options.nodes).map(NodeId).filter(|_| random.chance(500_000));
+            let side = nodes(options).filter(|_| random.chance(500_000));
             (Command::Split(side.collect()), Command::HealAll)
         }
         Kind::IsolateLeader => (Command::IsolateLeader, Command::HealAll),
@@ -201,6 +262,24 @@ fn fault(options: &Options, random: &mut Random, kind: Kind) -> (Command, Comman
             let sync = random.duration(options.disk.sync_max, longest);
             (Command::SlowDisk { node, sync: Some(sync) }, Command::SlowDisk { node, sync: None })
         }
+        Kind::FullDisk => (
+            Command::FullDisk { node, is_full: true },
+            Command::FullDisk { node, is_full: false },
+        ),
+        Kind::Wipe => (Command::Wipe(node), Command::Restart(node)),
+        Kind::Members => change(random, node, other),
+        Kind::Transfer => (Command::Transfer(Some(node)), Command::Transfer(None)),
+    }
+}
+
+/// A change of the members, and what may undo it.
+fn change(random: &mut Random, node: NodeId, other: NodeId) -> (Command, Command) {
+    let goal = random.pick(&[Goal::Vote, Goal::Vote, Goal::Stay]);
+    match random.below(4) {
+        0 => (Command::Add { node, goal }, Command::Remove(node)),
+        1 => (Command::Remove(node), Command::Add { node, goal }),
+        2 => (Command::Add { node, goal }, Command::Promote(node)),
+        _ => (Command::Replace { node, by: other }, Command::Remove(other)),
     }
 }
 
@@ -230,6 +309,22 @@ impl fmt::Display for Command {
                 write!(f, "slow the disk of node {node} to {} us a sync", sync.as_micros())
             }
             Self::SlowDisk { node, sync: None } => write!(f, "mend the disk of node {node}"),
+            Self::FullDisk { node, is_full: true } => write!(f, "fill the disk of node {node}"),
+            Self::FullDisk { node, is_full: false } => {
+                write!(f, "make room on the disk of node {node}")
+            }
+            Self::Wipe(node) => write!(f, "wipe node {node}"),
+            Self::Add { node, goal: Goal::Stay } => write!(f, "add node {node} as a learner"),
+            Self::Add { node, .. } => write!(f, "add node {node}"),
+            Self::Promote(node) => write!(f, "promote node {node}"),
+            Self::Remove(node) => write!(f, "remove node {node}"),
+            Self::Replace { node, by } => write!(f, "replace node {node} by node {by}"),
+            Self::Transfer(Some(node)) => write!(f, "transfer leadership to node {node}"),
+            Self::Transfer(None) => write!(f, "transfer leadership"),
+            Self::Abandon(nodes) => {
+                write!(f, "abandon")?;
+                nodes.iter().try_for_each(|node| write!(f, " {node}"))
+            }
             Self::Write { key, value } => {
                 write!(f, "set {}={}", Short(key), Short(value))
             }

@@ -3,7 +3,7 @@
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::queue::Key;
-use raft_core::id::NodeId;
+use raft_core::id::{Incarnation, NodeId};
 use raft_core::replica::{Effects, Input, Replica};
 use raft_core::time::Instant;
 use std::collections::VecDeque;
@@ -20,6 +20,14 @@ pub struct Node {
     pub(crate) replica: Option<Replica>,
     pub(crate) disk: Disk,
     pub(crate) clock: Clock,
+    /// The life of its disk.
+    pub(crate) life: Incarnation,
+    /// That life was there at the founding.
+    pub(crate) is_founder: bool,
+    /// Its disk has no room for more commands.
+    pub(crate) disk_is_full: bool,
+    /// It stays down for ever when everything else is healed.
+    pub(crate) abandoned: bool,
     /// Since when it has stood still, if it does.
     pub(crate) paused: Option<Instant>,
     /// How long a sync takes, if a command has said so.
@@ -35,12 +43,16 @@ pub struct Node {
 }
 
 impl Node {
-    pub(crate) fn new(id: NodeId, disk: Disk, clock: Clock) -> Self {
+    pub(crate) fn new(id: NodeId, disk: Disk, clock: Clock, is_founder: bool) -> Self {
         Self {
             id,
             replica: None,
-            disk,
             clock,
+            life: disk.life(),
+            is_founder,
+            disk_is_full: false,
+            abandoned: false,
+            disk,
             paused: None,
             slow_sync: None,
             starts: 0,
@@ -81,6 +93,11 @@ impl Node {
         self.slow_sync
     }
 
+    /// The life of its disk: another one after the disk was wiped.
+    pub fn life(&self) -> Incarnation {
+        self.life
+    }
+
     /// Whether it leads, as far as it knows.
     pub(crate) fn leads(&self) -> bool {
         self.replica().is_some_and(|replica| replica.raft().leader() == Some(self.id))
@@ -88,7 +105,7 @@ impl Node {
 
     /// Puts an input where the node will find it. `false` if there is no room.
     pub(crate) fn receive(&mut self, input: Input) -> bool {
-        let has_room = self.inbox.len() < INBOX_MAX || matches!(input, Input::Persisted(_));
+        let has_room = self.inbox.len() < INBOX_MAX || matches!(input, Input::Persisted(_) | Input::DiskFull(_));
         if has_room {
             self.inbox.push_back(input);
         }

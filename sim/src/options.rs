@@ -12,6 +12,8 @@ pub struct Options {
     pub seed: u64,
     /// How many nodes, from 1.
     pub nodes: u64,
+    /// How many more there are, which wait to be added.
+    pub spares: u64,
     /// The founding members know each other's lives from the start. If not, the first leader learns them.
     pub known_lives: bool,
     /// The nodes' own timing.
@@ -98,6 +100,16 @@ pub struct FaultOptions {
     pub pause_leader: u32,
     /// A node's disk is slow, or stuck.
     pub slow_disk: u32,
+    /// A node's disk is full.
+    pub full_disk: u32,
+    /// A node loses its data.
+    pub wipe: u32,
+    /// The members change.
+    pub members: u32,
+    /// Leadership is handed over.
+    pub transfer: u32,
+    /// How often some nodes stay down for ever when everything else is healed, times in a million.
+    pub abandon_ppm: u32,
 }
 
 /// What clients do.
@@ -135,6 +147,7 @@ impl Options {
         Self {
             seed,
             nodes,
+            spares: 0,
             known_lives: true,
             timing: Timing {
                 heartbeat_interval: ms(500),
@@ -173,16 +186,18 @@ impl Options {
     /// fault including none, and what clients do.
     pub fn swarm(seed: u64) -> Self {
         let random = &mut Random::new(seed, Purpose::Options);
-        let timing = timing(random);
+        let clock_skew_ppm = random.pick(&[0, 1_000, 50_000, 200_000]);
+        let timing = timing(random, clock_skew_ppm);
         let network = network(random, &timing);
         Self {
             seed,
             nodes: random.pick(&[1, 2, 3, 3, 3, 4, 5, 5, 5, 6, 7]),
+            spares: random.pick(&[0, 0, 1, 2, 3]),
             known_lives: random.chance(300_000),
             limits: limits(random),
             work_max: random.pick(&[Duration::ZERO, Duration::from_micros(200), network.delay_max]),
             part_ppm: random.pick(&[0, 0, 100_000, 500_000]),
-            clock_skew_ppm: random.pick(&[0, 1_000, 50_000, 200_000]),
+            clock_skew_ppm,
             disk: disk(random, &timing),
             faults: Some(faults(random, &timing)),
             workload: Some(workload(random, &timing)),
@@ -192,7 +207,7 @@ impl Options {
     }
 }
 
-fn timing(random: &mut Random) -> Timing {
+fn timing(random: &mut Random, clock_skew_ppm: u32) -> Timing {
     let heartbeat_interval = Duration::from_millis(random.pick(&[20, 50, 50, 100]));
     let election_timeout_min = heartbeat_interval * random.pick(&[3, 5, 6, 10]);
     Timing {
@@ -201,7 +216,8 @@ fn timing(random: &mut Random) -> Timing {
         election_timeout_max: election_timeout_min * random.pick(&[2, 2, 3]),
         request_timeout: election_timeout_min * random.pick(&[1, 4, 15]),
         copies_wait: heartbeat_interval * 4,
-        lease_drift_percent: None,
+        // Leases are promised only while no clock is further off than they say.
+        lease_drift_percent: random.pick(&[None, None, Some(clock_skew_ppm.div_ceil(10_000))]),
     }
 }
 
@@ -249,7 +265,7 @@ fn disk(random: &mut Random, timing: &Timing) -> DiskOptions {
 
 fn faults(random: &mut Random, timing: &Timing) -> FaultOptions {
     let mut weight = || random.pick(&[0, 0, 1, 4]);
-    let weights: [u32; 10] = std::array::from_fn(|_| weight());
+    let weights: [u32; 14] = std::array::from_fn(|_| weight());
     let [
         crash,
         crash_leader,
@@ -261,6 +277,10 @@ fn faults(random: &mut Random, timing: &Timing) -> FaultOptions {
         pause,
         pause_leader,
         slow_disk,
+        full_disk,
+        wipe,
+        members,
+        transfer,
     ] = weights;
     let unit = timing.election_timeout_max;
     FaultOptions {
@@ -278,6 +298,11 @@ fn faults(random: &mut Random, timing: &Timing) -> FaultOptions {
         pause,
         pause_leader,
         slow_disk,
+        full_disk,
+        wipe,
+        members,
+        transfer,
+        abandon_ppm: random.pick(&[0, 500_000]),
     }
 }
 

@@ -147,9 +147,20 @@ impl Workload {
         self.ending && self.clients.iter().all(done)
     }
 
+    /// The number of the one who changes the members: the next after all clients.
+    pub(crate) fn operator(&self) -> u64 {
+        self.clients.len() as u64
+    }
+
     /// The client that a question is from.
     pub(crate) fn asker(&self, ticket: Ticket) -> u64 {
-        ticket.0 % self.clients.len() as u64
+        ticket.0 % (self.operator() + 1)
+    }
+
+    /// A new name for a question of a client.
+    pub(crate) fn ticket(&mut self, client: u64) -> Ticket {
+        self.tickets += 1;
+        Ticket(self.tickets * (self.operator() + 1) + client)
     }
 
     /// A client's pause or patience has ended.
@@ -211,8 +222,8 @@ impl Workload {
                 // Only a second copy can be refused after the first took effect.
                 (certainly_once.then_some(now), None)
             }
-            Err(error) if error.is_retriable() && once && !is_read => (Some(now), None),
-            Err(error) if error.is_retriable() || *error == Error::OutcomeUnknown => {
+            Err(error) if is_refusal(error) && once && !is_read => (Some(now), None),
+            Err(error) if is_refusal(error) || *error == Error::OutcomeUnknown => {
                 let pause = self.random.duration(Duration::ZERO, self.options.patience / 4);
                 let act = Act { send: None, again_at: Some(now + pause) };
                 return Ok(Some(Answered { act, ended: None }));
@@ -312,8 +323,7 @@ impl Workload {
             let pause = self.random.duration(Duration::ZERO, self.options.patience / 4);
             return Act { send: None, again_at: Some(now + pause) };
         };
-        self.tickets += 1;
-        let ticket = Ticket(self.tickets * self.clients.len() as u64 + client as u64);
+        let ticket = self.ticket(client as u64);
         let Client { session, sequence, under_way, .. } = &mut self.clients[client];
         let under_way = under_way.as_mut().expect("something is under way");
         if let Request::Write { session: Some(asked), .. } = &mut under_way.request
@@ -360,6 +370,11 @@ impl Workload {
         let pause = self.random.duration(Duration::ZERO, self.options.think_max);
         Act { send: None, again_at: Some(now + pause) }
     }
+}
+
+/// Whether nothing was done, and may be later or elsewhere.
+fn is_refusal(error: &Error) -> bool {
+    error.is_retriable() || *error == Error::DiskFull
 }
 
 /// Whether a second sending could take effect a second time.

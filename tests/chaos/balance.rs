@@ -4,6 +4,7 @@ use crate::book::{Balance, Held, judge};
 use crate::cluster::Cluster;
 use crate::episode::Outcome;
 use crate::load::{Load, PATIENT_TIMEOUT};
+use crate::random::Random;
 use crate::value;
 use bytes::Bytes;
 use raft_core::config::Limits;
@@ -26,8 +27,13 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Ends every fault and the load, and compares: what clients were told with what the cluster says, that
 /// with what each node says, and that with what is on its disk. Removes the volumes if all is well.
-pub(crate) async fn draw(mut cluster: Cluster, load: Load, outcome: &mut Outcome) {
-    let healed = match cluster.heal().await {
+pub(crate) async fn draw(
+    mut cluster: Cluster,
+    load: Load,
+    random: &mut Random,
+    outcome: &mut Outcome,
+) {
+    let healed = match cluster.heal(random).await {
         Ok(()) => cluster.become_whole().await,
         Err(error) => Err(error),
     };
@@ -114,13 +120,14 @@ fn account(items: &[Item], balance: Balance, outcome: &mut Outcome) {
         (item.key.clone(), (value, item.modified))
     };
     let mut found: BTreeMap<Bytes, (Bytes, Index)> = items.iter().map(held).collect();
+    let mut lost = 0;
     for (key, promised) in balance.settled {
         let found = found.remove(&key);
         if found != promised {
             let is_lost = |(_, promised): &(Bytes, Index)| {
                 found.as_ref().is_none_or(|(_, found)| found < promised)
             };
-            outcome.lost += u64::from(promised.as_ref().is_some_and(is_lost));
+            lost += u64::from(promised.as_ref().is_some_and(is_lost));
             let (found, promised) = (show(&found), show(&promised));
             outcome.violations.push(format!("{key:?} holds {found}, and {promised} was promised"));
         }
@@ -131,6 +138,7 @@ fn account(items: &[Item], balance: Balance, outcome: &mut Outcome) {
             outcome.report(&finding);
         }
     }
+    outcome.lost = Some(lost);
     for key in found.keys() {
         outcome.violations.push(format!("{key:?} was written by nobody"));
     }

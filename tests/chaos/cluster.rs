@@ -23,6 +23,9 @@ pub(crate) const HEAL_TIMEOUT: Duration = Duration::from_secs(60);
 /// Nodes there are beside the founders, to be added to the cluster or to replace others.
 const SPARES: usize = 1;
 
+/// How much later one node may be started than another: others can elect a leader meanwhile.
+const LATE_START_MAX: Duration = Duration::from_millis(1_500);
+
 const STATUS_TIMEOUT: Duration = Duration::from_millis(500);
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -91,6 +94,7 @@ impl Cluster {
         self.node_mut(id).kill();
     }
 
+    /// Starts a node that does not run.
     pub(crate) fn start(&mut self, id: usize) -> Result<(), String> {
         self.node_mut(id).start()
     }
@@ -123,12 +127,14 @@ impl Cluster {
         self.node(id).volume.fill(left)
     }
 
-    /// Cuts a node's power, until the cluster is healed: first its disk stops, and then it is gone.
-    pub(crate) fn cut_power(&mut self, id: usize) -> Result<(), String> {
-        let node = self.node_mut(id);
-        node.volume.cut_power()?;
-        node.is_without_power = true;
-        node.kill();
+    /// Cuts the power of nodes, until the cluster is healed: first their disks stop, all at one moment
+    /// as far as possible, and then they are gone.
+    pub(crate) fn cut_power(&mut self, ids: &[usize]) -> Result<(), String> {
+        for id in ids {
+            self.node(*id).volume.cut_power()?;
+            self.node_mut(*id).is_without_power = true;
+        }
+        ids.iter().for_each(|id| self.kill(*id));
         Ok(())
     }
 
@@ -158,7 +164,7 @@ impl Cluster {
     }
 
     /// Ends every fault: after this all members run, have power and space, and reach each other.
-    pub(crate) async fn heal(&mut self) -> Result<(), String> {
+    pub(crate) async fn heal(&mut self, random: &mut Random) -> Result<(), String> {
         self.links.iter().for_each(Links::heal);
         self.nodes.iter().for_each(|node| node.signal(Signal::CONT));
         for mut tracer in std::mem::take(&mut self.tracers) {
@@ -173,11 +179,16 @@ impl Cluster {
                 spawn_blocking(move || volume.power_up()).await.expect("no panic")?;
                 node.is_without_power = false;
             }
-            if node.ended().is_some() {
-                node.process = None;
-            }
-            if node.process.is_none() && self.members.contains(&node.id) {
-                node.start()?;
+        }
+        // Who comes late finds that others have gone on without what only it knows.
+        let (mut ids, is_staggered) = (self.ids(), random.chance(50));
+        random.shuffle(&mut ids);
+        for id in ids {
+            if !self.is_running(id) {
+                self.start(id)?;
+                if is_staggered {
+                    sleep(random.duration(Duration::ZERO, LATE_START_MAX)).await;
+                }
             }
         }
         Ok(())

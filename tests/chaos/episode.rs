@@ -36,7 +36,8 @@ pub(crate) struct Outcome {
     pub(crate) counts: Counts,
     /// How often each fault was done, and the longest time without service if it was ever done alone.
     pub(crate) faults: BTreeMap<Fault, (u64, Option<Duration>)>,
-    pub(crate) lost: u64,
+    /// Keys that do not hold what was acknowledged last; `None` if it did not come to a count.
+    pub(crate) lost: Option<u64>,
     /// What is wrong, in sentences.
     pub(crate) violations: Vec<String>,
 }
@@ -53,8 +54,8 @@ pub(crate) async fn play(
 ) -> Result<Outcome, String> {
     let cluster = Cluster::found(dir, nodes, machine, random).await?;
     let load = Load::start(&cluster.addresses, random);
-    let mut outcome = Outcome { dir: dir.to_owned(), ..Outcome::default() };
-    let mut round = Round { cluster, load, random, outcome: &mut outcome };
+    let outcome = Outcome { dir: dir.to_owned(), ..Outcome::default() };
+    let mut round = Round { cluster, load, random, outcome };
     while Instant::now() < end && round.outcome.violations.is_empty() {
         if deck.is_empty() {
             deck.extend(faults);
@@ -68,8 +69,8 @@ pub(crate) async fn play(
             round.outcome.violations.push(violation);
         }
     }
-    let Round { cluster, load, .. } = round;
-    balance::draw(cluster, load, &mut outcome).await;
+    let Round { cluster, load, random, mut outcome } = round;
+    balance::draw(cluster, load, random, &mut outcome).await;
     Ok(outcome)
 }
 
@@ -90,7 +91,7 @@ struct Round<'a> {
     cluster: Cluster,
     load: Load,
     random: &'a mut Random,
-    outcome: &'a mut Outcome,
+    outcome: Outcome,
 }
 
 impl Round<'_> {
@@ -118,11 +119,11 @@ impl Round<'_> {
         if is_single && without > SERVICE_TIMEOUT {
             return Err(format!("no service for {without:?} though a quorum was up: {first}"));
         }
+        self.cluster.heal(self.random).await?;
         if !is_single {
             // Nobody could serve meanwhile. What counts is how soon they do once they can.
             self.load.watch_service();
         }
-        self.cluster.heal().await?;
         self.cluster.become_whole().await?;
         self.await_load().await?;
         let without = self.load.longest_without_service();

@@ -214,7 +214,7 @@ impl Fault {
             }
             Self::PowerCut(who) => {
                 let nodes = choose(who, cluster, random).await;
-                nodes.iter().try_for_each(|node| cluster.cut_power(*node))?;
+                cluster.cut_power(&nodes)?;
                 Ok(nodes)
             }
             Self::Wipe(who) => {

@@ -7,7 +7,7 @@
 use crate::random::Random;
 use std::cell::RefCell;
 use std::future::pending;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
@@ -84,7 +84,7 @@ impl Links {
             for to in (1..=nodes).filter(|to| *to != from) {
                 let listener = TcpListener::bind((dialled_at(from, to), PORT)).await?;
                 let link = Link {
-                    to: listens_at(to),
+                    to: (listens_at(to), PORT).into(),
                     there: links.ways[from][to].subscribe(),
                     back: links.ways[to][from].subscribe(),
                     random: Rc::new(RefCell::new(random.fork())),
@@ -117,7 +117,7 @@ impl Links {
 
 #[derive(Clone)]
 struct Link {
-    to: Ipv4Addr,
+    to: SocketAddr,
     there: watch::Receiver<Way>,
     back: watch::Receiver<Way>,
     random: Rc<RefCell<Random>>,
@@ -141,7 +141,7 @@ impl Link {
             // A connection needs both ways: one packet there and one back.
             pass(&mut there.clone()).await;
             pass(&mut back.clone()).await;
-            TcpStream::connect((to, PORT)).await
+            TcpStream::connect(to).await
         };
         let shut = async {
             tokio::select! {
@@ -275,4 +275,92 @@ pub(crate) fn free_addresses(nodes: usize) -> Vec<String> {
     let is_free = |port: &u16| std::net::TcpListener::bind(("localhost", *port)).is_ok();
     let free = (20_000..30_000).filter(is_free);
     free.take(nodes).map(|port| format!("localhost:{port}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::timeout;
+
+    const SOON: Duration = Duration::from_millis(200);
+
+    /// Plays with both ends of a connection whose ways there and back can be changed.
+    fn with_link<F: Future<Output = ()>>(
+        play: impl FnOnce(TcpStream, TcpStream, watch::Sender<Way>, watch::Sender<Way>) -> F,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        tokio::task::LocalSet::new().block_on(&runtime, async {
+            let (there, back) = (watch::Sender::new(Way::OPEN), watch::Sender::new(Way::OPEN));
+            let node = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = proxy.local_addr().unwrap();
+            let link = Link {
+                to: node.local_addr().unwrap(),
+                there: there.subscribe(),
+                back: back.subscribe(),
+                random: Rc::new(RefCell::new(Random::new(1))),
+            };
+            spawn_local(link.serve(proxy));
+            let dialled = TcpStream::connect(address).await.unwrap();
+            let (accepted, _) = node.accept().await.unwrap();
+            play(dialled, accepted, there, back).await;
+        });
+    }
+
+    async fn receives(stream: &mut TcpStream, expected: &[u8]) -> bool {
+        let mut bytes = vec![0; expected.len()];
+        timeout(SOON, stream.read_exact(&mut bytes)).await.is_ok_and(|read| read.is_ok())
+            && bytes == expected
+    }
+
+    #[test]
+    fn a_black_hole_holds_one_direction_back_and_loses_nothing() {
+        with_link(|mut dialled, mut accepted, there, _back| async move {
+            there.send_replace(Way::SILENT);
+            dialled.write_all(b"hello").await.unwrap();
+            accepted.write_all(b"welcome").await.unwrap();
+            assert!(receives(&mut dialled, b"welcome").await);
+            assert!(!receives(&mut accepted, b"hello").await);
+            there.send_replace(Way::OPEN);
+            assert!(receives(&mut accepted, b"hello").await);
+        });
+    }
+
+    #[test]
+    fn a_link_that_is_shut_resets_its_connections() {
+        with_link(|mut dialled, mut accepted, _there, back| async move {
+            dialled.write_all(b"hello").await.unwrap();
+            assert!(receives(&mut accepted, b"hello").await);
+            back.send_replace(Way::SHUT);
+            for stream in [&mut dialled, &mut accepted] {
+                let read = timeout(SOON, stream.read(&mut [0; 8])).await.unwrap();
+                assert_eq!(read.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+            }
+        });
+    }
+
+    #[test]
+    fn a_break_lets_a_part_through_and_resets() {
+        with_link(|mut dialled, mut accepted, there, _back| async move {
+            there.send_replace(Way { breaks_percent: 100, ..Way::OPEN });
+            dialled.write_all(&[7; 1_000]).await.unwrap();
+            let mut received = Vec::new();
+            let read = timeout(SOON, accepted.read_to_end(&mut received)).await.unwrap();
+            assert_eq!(read.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+            assert!(received.len() < 1_000 && received.iter().all(|byte| *byte == 7));
+        });
+    }
+
+    #[test]
+    fn a_late_way_delays_and_keeps_the_order() {
+        with_link(|mut dialled, mut accepted, there, _back| async move {
+            let delay = (Duration::from_millis(50), Duration::from_millis(60));
+            there.send_replace(Way { delay, ..Way::OPEN });
+            let begin = Instant::now();
+            dialled.write_all(b"one").await.unwrap();
+            dialled.write_all(b"two").await.unwrap();
+            assert!(receives(&mut accepted, b"onetwo").await);
+            assert!(begin.elapsed() >= Duration::from_millis(50));
+        });
+    }
 }

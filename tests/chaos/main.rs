@@ -109,7 +109,7 @@ fn run(options: &Options) -> Result<(), String> {
         return Err(format!("no fault that is possible here is called `{}`", options.only));
     }
     let (mut random, mut deck) = (Random::new(options.seed), Vec::new());
-    let mut total = Total::default();
+    let mut total = Total { lost: Some(0), ..Total::default() };
     let begin = Instant::now();
     let episodes = options.duration.as_secs().div_ceil(EPISODE.as_secs()).max(1) as u32;
     for number in 1..=episodes {
@@ -152,7 +152,8 @@ struct Total {
     clusters: u64,
     counts: Counts,
     faults: BTreeMap<Fault, (u64, Option<Duration>)>,
-    lost: u64,
+    /// `None` once an episode has not come to a count.
+    lost: Option<u64>,
     violations: Vec<String>,
 }
 
@@ -168,7 +169,7 @@ impl Total {
             total.0 += times;
             total.1 = longest.max(total.1);
         }
-        self.lost += outcome.lost;
+        self.lost = self.lost.zip(outcome.lost).map(|(before, lost)| before + lost);
         self.violations.extend(outcome.violations);
     }
 
@@ -193,7 +194,7 @@ impl Total {
              seed {seed}",
             elapsed.as_secs_f64() / 60.0,
             self.clusters,
-            self.lost,
+            self.lost.map_or("unknown".to_owned(), |lost| lost.to_string()),
             longest.as_secs_f64(),
             self.violations.len(),
         );

@@ -104,6 +104,42 @@ fn a_node_that_is_not_of_the_cluster_or_meant_another_is_refused_with_a_reason()
 }
 
 #[test]
+fn a_node_that_speaks_for_another_or_for_another_life_loses_its_connection() {
+    let cluster = Cluster::start();
+    let hello = Hello {
+        version: VERSION,
+        cluster: Some(ClusterId::of(cluster.addresses())),
+        // In no configuration: it may be the leader that is about to add this one.
+        peer: Some(peer_id(4, 1)),
+    };
+    let envelope = |from, life, to| Envelope {
+        from: NodeId(from),
+        incarnation: Incarnation(life),
+        to: NodeId(to),
+        body: PeerBody::Forwarded { ticket: Default::default(), response: Err(Error::NotFound) },
+    };
+    let proper = envelope(4, 1, 1);
+    block_on(async {
+        for (what, foul) in [
+            ("another node's message", envelope(2, 1, 1)),
+            ("a message of another life", envelope(4, 2, 1)),
+            ("a message for another node", envelope(4, 1, 2)),
+        ] {
+            let mut socket = dial(cluster.address(1), PEER_PATH).await;
+            let hello = Frame::Hello(hello.clone()).encode();
+            socket.send(Message::Binary(hello.into())).await.unwrap();
+            assert!(matches!(next_frame(&mut socket).await, Some(Frame::Welcome(_))), "{what}");
+            for batch in [vec![proper.clone()], vec![proper.clone(), foul]] {
+                let batch = Frame::Peer(batch).encode();
+                socket.send(Message::Binary(batch.into())).await.unwrap();
+            }
+            is_told_goodbye(&mut socket, what, "denied").await;
+        }
+    });
+    goes_on(&cluster);
+}
+
+#[test]
 fn bytes_that_are_no_http_and_handshakes_that_never_end_are_cut_off() {
     let cluster = Cluster::start();
     block_on(async {

@@ -24,14 +24,14 @@ fn a_node_alone_whose_disk_is_full_refuses_writes_serves_reads_and_goes_on_when_
     let written = block_on(async {
         let mut client = Client::new(cluster.addresses().to_vec(), Duration::from_secs(20));
         let value = "x".repeat(VALUE_BYTES);
-        for number in 0.. {
+        for number in 0..200 {
             match set(&mut client, &format!("key-{number}"), &value).await {
                 Ok(_) => {}
                 Err(Failure::Refused(Error::DiskFull)) => return number,
                 Err(failure) => panic!("{failure}"),
             }
         }
-        0
+        panic!("100 MiB fit on a disk of 90 MiB");
     });
     let refused = cluster.cli(["set", "name", "Alice"]);
     assert_eq!((refused.code, refused.stdout.as_str()), (8, ""), "{refused:?}");
@@ -39,8 +39,9 @@ fn a_node_alone_whose_disk_is_full_refuses_writes_serves_reads_and_goes_on_when_
     let full = |line: &str| line == "[LEADER] Disk full: read-only until there is room";
     cluster.lines(1).wait_for("that the disk is full", full);
     assert_eq!(cluster.cli(["get", "key-0"]).code, 0);
-    // A node that starts on a full disk remembers everything, too.
+    // A node that starts on a disk without a byte of room remembers everything, too.
     cluster.kill(1);
+    disk.fill();
     cluster.start_node(1);
     cluster.leader();
     cluster.lines(1).wait_for("that the disk is full", |line| line.contains("] Disk full: "));
@@ -67,11 +68,11 @@ fn a_leader_whose_disk_is_full_hands_over_and_catches_up_when_there_is_room() {
         let mut client = Client::new(cluster.addresses().to_vec(), Duration::from_secs(20));
         let value = "x".repeat(VALUE_BYTES);
         let is_full = |line: &String| line.contains("] Disk full: ");
-        for number in 0.. {
+        let mut number = 0;
+        while !cluster.lines(1).all().iter().any(is_full) {
             set(&mut client, &format!("large-{number}"), &value).await.unwrap();
-            if cluster.lines(1).all().iter().any(is_full) {
-                return;
-            }
+            number += 1;
+            assert!(number * VALUE_BYTES < 200 << 20, "not full yet:\n{}", cluster.transcript());
         }
     });
     wait_until("another leads", || {
@@ -112,6 +113,12 @@ impl SmallDisk {
             return None;
         }
         Some(Self { path: data_dir.to_owned() })
+    }
+
+    /// Leaves no byte of room.
+    fn fill(&self) {
+        let mut filler = File::create(self.path.join("filler")).unwrap();
+        while filler.write_all(&[1; 4 << 10]).is_ok() {}
     }
 
     fn grow(&self) {

@@ -1,7 +1,9 @@
 //! Nodes that come and go, and leadership that is handed over.
 
-use crate::harness::{Cluster, cli_command, wait_until};
-use crate::load::Load;
+use crate::harness::{Cluster, PATIENCE, cli_command, wait_until};
+use crate::load::{Load, block_on, set};
+use futures_util::future::join_all;
+use raft_native::client::Client;
 use serde_json::{Value, json};
 
 #[test]
@@ -10,8 +12,7 @@ fn a_node_that_joins_waits_is_added_catches_up_and_votes_in_these_words() {
     for number in 0..50 {
         assert_eq!(cluster.cli(["set", &format!("key-{number}"), "value"]).code, 0);
     }
-    cluster.start_node(4);
-    cluster.lines(4).wait_for("that it waits", |line| line.starts_with("[LEARNER]"));
+    start_waiting(&mut cluster, 4);
     let list = cluster.addresses()[..3].join(", ");
     let begin =
         ["Node 4 starting...", &format!("Cluster: [{list}]"), "[LEARNER] Waiting to be added..."];
@@ -49,7 +50,7 @@ fn a_node_that_joins_waits_is_added_catches_up_and_votes_in_these_words() {
 #[test]
 fn a_learner_gets_every_write_and_its_vote_when_it_is_promoted() {
     let mut cluster = Cluster::start_of(3, 1);
-    cluster.start_node(4);
+    start_waiting(&mut cluster, 4);
     let address = cluster.address(4).to_owned();
     let add = cluster.cli(["--json", "member", "add", &address, "--learner"]);
     let add: Value = serde_json::from_str(&add.stdout).unwrap_or_else(|_| panic!("{add:?}"));
@@ -82,7 +83,7 @@ fn a_leader_that_is_removed_leads_until_then_and_says_so_and_the_others_go_on() 
         "OK (node {leader}: removed)\n  3 voters -> 2 voters: quorum 2, can lose 0\n  All are up\n"
     );
     assert_eq!(remove.all(), (0, words.as_str(), ""));
-    let gone = "[LEARNER] No member any more. Waiting to be added...";
+    let gone = "[LEARNER] Not a member. Waiting to be added...";
     cluster.lines(leader).wait_for("that it is gone", |line| line == gone);
     let status = || cluster.cli(["status"]).stdout;
     wait_until("another leads", || status().contains("LEADER"));
@@ -104,7 +105,7 @@ fn a_voter_is_replaced_in_one_step() {
     let old = leader % 3 + 1;
     // Dead for good: that is what it is replaced for.
     cluster.kill(old);
-    cluster.start_node(4);
+    start_waiting(&mut cluster, 4);
     let (address, old) = (cluster.address(4).to_owned(), old.to_string());
     let replace = cluster.cli(["member", "replace", &old, &address]);
     assert_eq!((replace.code, replace.stderr.as_str()), (0, ""), "{replace:?}");
@@ -240,6 +241,40 @@ fn reads_under_a_lease_are_linearizable_while_leaders_die() {
 }
 
 #[test]
+fn a_node_that_needs_a_snapshot_gets_it_while_writes_go_on_and_the_leader_stays() {
+    let mut cluster = Cluster::start_of(1, 1);
+    // Enough to take a snapshot, of more entries than are kept behind it.
+    block_on(async {
+        let clients = (0..32).map(async |first| {
+            let mut client = Client::new(cluster.addresses()[..1].to_vec(), PATIENCE);
+            let value = "x".repeat(2_900);
+            for number in (first..25_000).step_by(32) {
+                set(&mut client, &format!("key-{number}"), &value).await.unwrap();
+            }
+        });
+        join_all(clients).await;
+    });
+    wait_until("a snapshot is taken", || {
+        let report = cluster.report();
+        report["nodes"][0]["status"]["snapshot_index"].as_u64().is_some_and(|index| index > 20_000)
+    });
+    let load = Load::start(&cluster.addresses()[..1]);
+    start_waiting(&mut cluster, 2);
+    let address = cluster.address(2).to_owned();
+    assert_eq!(cluster.cli(["member", "add", &address]).code, 0);
+    cluster.lines(2).wait_for("that it votes", |line| line == "[FOLLOWER] Votes from now on");
+    let report = cluster.report();
+    let status = &report["nodes"][1]["status"];
+    assert!(status["snapshot_index"].as_u64().is_some_and(|index| index > 20_000), "{status}");
+    let enough = load.acknowledged() + 300;
+    wait_until("the clients are served", || load.acknowledged() >= enough);
+    load.stop_and_check();
+    assert_eq!(cluster.leader(), 1);
+    let elected = cluster.lines(1).all();
+    assert_eq!(elected.iter().filter(|line| line.contains("Elected!")).count(), 1, "{elected:?}");
+}
+
+#[test]
 fn every_command_for_members_has_examples_and_refuses_what_is_no_node() {
     let nobody = Cluster::prepare();
     for command in ["list", "add", "promote", "remove", "replace"] {
@@ -256,6 +291,12 @@ fn every_command_for_members_has_examples_and_refuses_what_is_no_node() {
     let list =
         cli_command().args(["--cluster", &nobody.list(), "member", "list"]).output().unwrap();
     assert_eq!(list.status.code(), Some(5));
+}
+
+/// Starts a node, which then waits to be added.
+pub(crate) fn start_waiting(cluster: &mut Cluster, id: u64) {
+    cluster.start_node(id);
+    cluster.lines(id).wait_for("that it waits", |line| line == "[LEARNER] Waiting to be added...");
 }
 
 /// The ids of the members, as `member list` prints them.

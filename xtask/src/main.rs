@@ -3,8 +3,11 @@
 mod chaos;
 mod demo;
 mod deny;
+mod explore;
+mod fuzz;
 mod run;
 mod seeded;
+mod soak;
 mod test;
 mod tools;
 mod web;
@@ -20,6 +23,9 @@ usage: cargo xtask COMMAND
   test         everything CI runs
   web          build the page into web/dist
   chaos        real nodes under kill -9, power cuts, full disks, broken links, and what else there is
+  explore      see everything that can happen to a small cluster, within bounds
+  fuzz         run the fuzz targets for as long as you say
+  soak         run simulated seeds for as long as you say
   seeded-bugs  make the mistakes of other Rafts and see each caught by the simulator
   deny         check licences, advisories and duplicates of the dependencies
   help         this, or `cargo xtask help COMMAND`
@@ -85,6 +91,43 @@ is wrong, and then names the folder with the histories and what the nodes printe
   cargo xtask chaos --minutes 2 --only 'power cut'     only faults that are called so
 ";
 
+const HELP_EXPLORE: &str = "\
+usage: cargo xtask explore [--states N] [--minutes M]
+
+Takes three nodes with the real core through everything that can happen to them, within bounds: every
+order of messages, losses, deadlines, crashes, writes, reads, changes of the members. Checks every property
+after every step, and shows a violation as the shortest way to it. One line for each exploration; the last
+line sums up. Exits 1 on any violation.
+
+  cargo xtask explore                     at most 10,000,000 states for each set of bounds
+  cargo xtask explore --states 100000000  more of those that are larger
+  cargo xtask explore --minutes 10        what comes first in that time
+";
+
+const HELP_FUZZ: &str = "\
+usage: cargo xtask fuzz --minutes M [TARGET]...
+
+Runs the fuzz targets one after the other, M minutes each: arguments, frames, http, logs, peers, snapshots.
+They are the functions of tests/properties. Needs a C++ compiler; fetches a nightly toolchain through rustup
+and cargo-fuzz into target/tools. What the targets learn stays in fuzz/corpus, and an input that fails is
+left in fuzz/artifacts. Exits 1 if one does.
+
+  cargo xtask fuzz --minutes 10
+  cargo xtask fuzz --minutes 60 peers
+";
+
+const HELP_SOAK: &str = "\
+usage: cargo xtask soak --minutes M [--seed-from S]
+
+Runs simulated clusters under faults on all cores, each seed another one, with every check after every event.
+The first seed that fails ends it and is made small. The last line sums up: seeds, simulated time, events,
+faults, elections, commits, violations. Exits 1 on any violation, and if after 20,000 seeds some point that
+runs must come to was never reached.
+
+  cargo xtask soak --minutes 5
+  cargo xtask soak --minutes 480 --seed-from 1000000
+";
+
 const HELP_SEEDED: &str = "\
 usage: cargo xtask seeded-bugs [--seeds COUNT] [--only NUMBER]...
 
@@ -121,6 +164,12 @@ fn main() -> ExitCode {
         },
         ["help", "chaos"] | ["chaos", "--help" | "-h"] => help(HELP_CHAOS),
         ["chaos", arguments @ ..] => chaos::run(arguments),
+        ["help", "explore"] | ["explore", "--help" | "-h"] => help(HELP_EXPLORE),
+        ["explore", arguments @ ..] => explore::run(arguments),
+        ["help", "fuzz"] | ["fuzz", "--help" | "-h"] => help(HELP_FUZZ),
+        ["fuzz", arguments @ ..] => fuzz::run(arguments),
+        ["help", "soak"] | ["soak", "--help" | "-h"] => help(HELP_SOAK),
+        ["soak", arguments @ ..] => soak::run(arguments),
         ["help", "seeded-bugs"] | ["seeded-bugs", "--help" | "-h"] => help(HELP_SEEDED),
         ["seeded-bugs", arguments @ ..] => seeded::run(arguments),
         ["deny"] => deny::run(),

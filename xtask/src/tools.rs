@@ -11,6 +11,7 @@ use std::process::Command;
 pub(crate) const WASM: &str = "wasm32-unknown-unknown";
 const WASM_PACK_VERSION: &str = "0.15.1";
 const CARGO_DENY_VERSION: &str = "0.20.2";
+const CARGO_FUZZ_VERSION: &str = "0.13.1";
 
 /// A command that finds the tools installed here before those of the machine.
 pub(crate) fn tool<const N: usize>(name: &str, arguments: [&str; N]) -> Result<Command> {
@@ -44,6 +45,20 @@ pub(crate) fn wasm_pack() -> Result {
 /// The program that checks the dependencies.
 pub(crate) fn cargo_deny() -> Result {
     cargo_tool("cargo-deny", "cargo-deny", CARGO_DENY_VERSION, &["--locked"])
+}
+
+/// The program that builds and runs fuzz targets.
+pub(crate) fn cargo_fuzz() -> Result {
+    cargo_tool("cargo-fuzz", "cargo-fuzz", CARGO_FUZZ_VERSION, &["--locked"])
+}
+
+/// The compiler that can count what input reaches; nothing else here is built with it.
+pub(crate) fn nightly() -> Result {
+    if output(Command::new("rustup").args(["run", "nightly", "rustc", "--version"])).is_some() {
+        return Ok(());
+    }
+    let install = ["toolchain", "install", "nightly", "--profile", "minimal"];
+    run::run(Command::new("rustup").args(install))
 }
 
 /// Chromium and the driver that steers it.

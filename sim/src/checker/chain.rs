@@ -2,6 +2,7 @@
 
 use raft_core::id::{EntryId, Index, NodeId, Term};
 use raft_core::raft::log::Log;
+use raft_core::raft::membership::Configuration;
 use raft_core::raft::message::{Entry, Payload};
 use std::collections::VecDeque;
 
@@ -36,6 +37,20 @@ impl Chains {
     pub(super) fn get(&self, id: EntryId) -> Option<&Link> {
         let known = self.0.get(usize::try_from(id.index.0.checked_sub(1)?).ok()?)?;
         known.iter().find(|link| link.entry.term == id.term)
+    }
+
+    /// The configuration of this entry, which is the founding one before the first, and all behind it.
+    pub(super) fn configurations_from<'a>(
+        &'a self,
+        id: EntryId,
+        founding: &'a Configuration,
+    ) -> impl Iterator<Item = &'a Configuration> {
+        let founding = (id == EntryId::default()).then_some(founding);
+        let links = self.0.iter().skip((id.index.0 as usize).saturating_sub(1)).flatten();
+        founding.into_iter().chain(links.filter_map(|link| match &link.entry.payload {
+            Payload::Configuration(configuration) => Some(&**configuration),
+            Payload::Noop | Payload::Command(_) => None,
+        }))
     }
 
     fn chain(&self, id: EntryId) -> Option<Chain> {

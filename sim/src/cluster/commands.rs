@@ -7,8 +7,9 @@ use crate::linearizability::Call;
 use crate::network::Place;
 use crate::queue::Event;
 use bytes::Bytes;
-use raft_core::id::NodeId;
+use raft_core::id::{Incarnation, NodeId};
 use raft_core::kv::command::Condition;
+use raft_core::replica::Input;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -52,6 +53,23 @@ impl Sim {
             }
             Command::SlowDisk { node, sync } => self
                 .each(|sim, place| sim.named(place, node), |sim, place| sim.set_disk(place, sync)),
+            Command::FullDisk { node, is_full } => self.each(
+                |sim, place| sim.named(place, node),
+                |sim, place| sim.fill_disk(place, is_full),
+            ),
+            Command::Wipe(node) => self.each(|sim, place| sim.named(place, node), Self::wipe),
+            Command::Add { .. }
+            | Command::Promote(_)
+            | Command::Remove(_)
+            | Command::Replace { .. }
+            | Command::Transfer(_) => self.ask_leader(command),
+            Command::Abandon(nodes) => self.each(
+                |sim, place| nodes.contains(&sim.nodes[place].id),
+                |sim, place| {
+                    sim.nodes[place].abandoned = true;
+                    Ok(())
+                },
+            ),
             Command::Write { key, value } => {
                 self.script(key, Call::Set { value, condition: Condition::Any });
                 Ok(())
@@ -80,7 +98,7 @@ impl Sim {
     }
 
     /// The leader: of several that think so, the one of the latest term.
-    fn is_leader(&self, place: usize) -> bool {
+    pub(super) fn is_leader(&self, place: usize) -> bool {
         let term = |place: usize| {
             let node = &self.nodes[place];
             node.replica().filter(|_| node.leads()).map(|replica| replica.raft().term())
@@ -153,6 +171,38 @@ impl Sim {
         Ok(())
     }
 
+    fn fill_disk(&mut self, place: usize, is_full: bool) -> Check {
+        let node = &mut self.nodes[place];
+        node.disk_is_full = is_full;
+        let id = node.id;
+        if node.is_up() { self.deliver(id, Input::DiskFull(is_full)) } else { Ok(()) }
+    }
+
+    /// Only while enough others remember what this node knew.
+    fn wipe(&mut self, place: usize) -> Check {
+        let id = self.nodes[place].id;
+        if !self.has_well_quorum(|voter| voter == id) {
+            return Ok(());
+        }
+        self.crash(place)?;
+        self.lives += 1;
+        let node = &mut self.nodes[place];
+        // Lives of the founding are the numbers of their nodes.
+        node.life = Incarnation(1_000 + self.lives);
+        node.disk = node.disk.wiped(node.life);
+        node.is_founder = false;
+        self.checker.wiped(id, node.life);
+        Ok(())
+    }
+
+    /// Nodes stay down for ever, if enough others are left.
+    fn abandon(&mut self) -> Check {
+        let abandoned = |node: NodeId| self.nodes[node.0 as usize - 1].abandoned;
+        let enough = self.has_well_quorum(abandoned);
+        self.nodes.iter_mut().for_each(|node| node.abandoned &= enough);
+        self.each(|sim, place| sim.nodes[place].abandoned, Self::crash)
+    }
+
     pub(super) fn script(&mut self, key: Bytes, call: Call) {
         let idle = self.workload.is_idle();
         self.workload.script(key, call);
@@ -164,8 +214,10 @@ impl Sim {
     /// Heals everything. A run with faults then has to prove itself well.
     fn end_faults(&mut self) -> Check {
         self.network.calm();
+        self.abandon()?;
         self.each(|_, _| true, |sim, place| sim.set_disk(place, None))?;
-        self.each(|_, _| true, Self::restart)?;
+        self.each(|_, _| true, |sim, place| sim.fill_disk(place, false))?;
+        self.each(|sim, place| !sim.nodes[place].abandoned, Self::restart)?;
         self.each(|_, _| true, Self::resume)?;
         if let Some(faults) = &self.options.faults
             && !self.ending

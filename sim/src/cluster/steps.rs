@@ -7,7 +7,7 @@ use crate::queue::Event;
 use crate::random::mix;
 use crate::sometimes::Point;
 use raft_core::config::Config;
-use raft_core::id::{Incarnation, NodeId};
+use raft_core::id::NodeId;
 use raft_core::raft::event::Event as Happening;
 use raft_core::replica::{Effects, Input, Replica};
 use raft_core::time::Instant;
@@ -29,8 +29,8 @@ impl Sim {
         let config = Config {
             id: node.id,
             cluster: cluster_id(&self.members),
-            incarnation: Incarnation(node.id.0),
-            members: self.members.clone(),
+            incarnation: node.life,
+            members: if node.is_founder { self.members.clone() } else { Vec::new() },
             seed: mix(self.options.seed ^ mix(node.id.0) ^ mix(node.starts << 32)),
             timing: self.options.timing.clone(),
             limits: self.options.limits.clone(),
@@ -43,6 +43,9 @@ impl Sim {
             format_args!("starts in term {term} with a log up to {last}"),
         );
         node.replica = Some(replica);
+        if node.disk_is_full {
+            node.receive(Input::DiskFull(true));
+        }
         self.run(place, false)
     }
 

@@ -7,6 +7,7 @@ use crate::linearizability;
 use crate::linearizability::certificate::certify;
 use crate::sometimes::{Point, Sometimes};
 use raft_core::raft::log::Log;
+use raft_core::raft::membership::{Goal, Member};
 use raft_core::replica::Replica;
 use std::fmt::Write as _;
 
@@ -20,8 +21,12 @@ impl Sim {
             return Ok(());
         }
         self.over = true;
+        let leader = (0..self.nodes.len()).find(|place| self.is_leader(*place));
+        let leader = leader.and_then(|place| self.nodes[place].replica());
+        let members = leader.map(|leader| leader.raft().configuration().members.clone());
         for node in &self.nodes {
-            let Some(replica) = node.replica() else { continue };
+            let is_member = members.as_ref().is_some_and(|members| members.contains_key(&node.id));
+            let Some(replica) = node.replica().filter(|_| is_member) else { continue };
             let found = node.disk.clone().start(&mut Sometimes::default());
             let found = found.map_err(|damage| Broken {
                 property: Property::Recovery,
@@ -57,11 +62,12 @@ impl Sim {
         Err(Broken { property: Property::Linearizability, facts })
     }
 
-    /// One leader, followed by all, and every log the same, committed, applied and durable.
+    /// One leader, followed by every member that is left; every log the same, committed, applied and
+    /// durable; no change of the members under way, and nobody left who waits to vote.
     fn has_converged(&self) -> bool {
-        let mut replicas = self.nodes.iter().map(|node| node.replica());
-        let Some(Some(first)) = replicas.next() else { return false };
-        let leader = first.raft().leader();
+        let leader = (0..self.nodes.len()).find(|place| self.is_leader(*place));
+        let Some(leader) = leader.and_then(|place| self.nodes[place].replica()) else { return false };
+        let configuration = leader.raft().configuration();
         let state = |replica: &Replica| {
             let (raft, log): (_, &Log) = (replica.raft(), replica.raft().log());
             (raft.term(), raft.leader(), log.last(), raft.commit_index(), replica.applied_index())
@@ -71,9 +77,15 @@ impl Sim {
             let last = log.last().index;
             log.durable() == last && replica.applied_index() == last
         };
-        leader.is_some()
-            && is_quiet(first)
-            && replicas.all(|other| other.is_some_and(|o| is_quiet(o) && state(o) == state(first)))
+        let is_settled = |member: &Member| {
+            let node = &self.nodes[member.id.0 as usize - 1];
+            let waits = configuration.learners.get(&member.id).is_some_and(|g| *g != Goal::Stay);
+            node.abandoned
+                || (member.incarnation == node.life
+                    && !waits
+                    && node.replica().is_some_and(|o| is_quiet(o) && state(o) == state(leader)))
+        };
+        !configuration.is_joint() && configuration.members.values().all(is_settled)
     }
 
     /// The time for healing is over.
@@ -84,13 +96,15 @@ impl Sim {
             let (raft, last) = (replica.raft(), replica.raft().log().last());
             let _ = write!(
                 facts,
-                " node {} is {} of term {}, log to {last}, durable {}, commit {}, applied {};",
+                " node {} of life {} is {} of term {}, log to {last}, durable {}, commit {}, applied {}, {};",
                 node.id,
+                node.life,
                 raft.role_name(),
                 raft.term(),
                 raft.log().durable(),
                 raft.commit_index(),
-                replica.applied_index()
+                replica.applied_index(),
+                raft.configuration()
             );
         }
         let open = self.history().iter().filter(|operation| operation.returned.is_none()).count();

@@ -1,0 +1,70 @@
+//! The one who changes the members and hands leadership over. It asks whoever leads, once: a plan asks
+//! often enough.
+
+use crate::checker::Check;
+use crate::cluster::{Sim, address};
+use crate::faults::Command;
+use crate::network::{Cargo, Place};
+use raft_core::id::NodeId;
+use raft_core::raft::membership::{Change, Configuration, Member};
+use raft_core::request::{Reply, Request, Response};
+
+/// What came of the operator's questions.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Operator {
+    pub(super) changes: u64,
+    pub(super) transfers: u64,
+}
+
+impl Sim {
+    /// Asks the leader, if there is one, for what a command says.
+    pub(super) fn ask_leader(&mut self, command: Command) -> Check {
+        let Some(place) = (0..self.nodes.len()).find(|place| self.is_leader(*place)) else {
+            return Ok(());
+        };
+        let member = |node: NodeId| {
+            let life = self.nodes.get(node.0 as usize - 1).map(|node| node.life);
+            let incarnation = life.unwrap_or_default();
+            Member { id: node, address: address(node), incarnation }
+        };
+        let change = |change| Request::Change { change, dry_run: false };
+        let request = match command {
+            Command::Add { node, goal } => change(Change::Add { member: member(node), goal }),
+            Command::Promote(node) => change(Change::Promote(node)),
+            Command::Remove(node) => change(Change::Remove(node)),
+            Command::Replace { node, by } => change(Change::Replace { node, by: member(by) }),
+            Command::Transfer(to) => Request::Transfer { to },
+            _ => return Ok(()),
+        };
+        let operator = self.workload.operator();
+        let ticket = self.workload.ticket(operator);
+        let to = Place::Node(self.nodes[place].id);
+        self.send(Place::Client(operator), to, Cargo::Request { ticket, request })
+    }
+
+    pub(super) fn operator_hears(&mut self, response: &Response) {
+        match response {
+            Ok(Reply::Changed(_)) => self.operator.changes += 1,
+            Ok(Reply::Transferred { .. }) => self.operator.transfers += 1,
+            _ => {}
+        }
+    }
+
+    /// Whether every configuration that may be in force anywhere has a quorum of voters that are well: of
+    /// the admitted life, and not `without` these.
+    pub(super) fn has_well_quorum(&self, without: impl Fn(NodeId) -> bool) -> bool {
+        let is_well = |configuration: &Configuration, voter: NodeId| {
+            let life = self.nodes.get(voter.0 as usize - 1).map(|node| node.life);
+            let admitted = life.is_some_and(|life| !configuration.is_stranger(voter, life));
+            let remembers = configuration.members.get(&voter).is_some_and(|member| {
+                member.incarnation == life.unwrap_or_default()
+                    || self.nodes[voter.0 as usize - 1].is_founder
+            });
+            admitted && remembers && !without(voter)
+        };
+        let well = |configuration: &Configuration| {
+            configuration.has_quorum(|voter| is_well(configuration, voter))
+        };
+        self.checker.configurations().all(well)
+    }
+}

@@ -1,0 +1,54 @@
+//! What is explored: each time something else is scarce. Together they are all that can happen to three
+//! nodes within two or three terms, three entries, two crashes and one change of the members, but for what
+//! needs several kinds of trouble at once.
+
+use crate::bounds::Scarce::{
+    Batch, Change, Crash, DiskFull, Duplicate, Heartbeat, LateWake, Read, SlowWrite, Snapshot,
+    Transfer, Wipe, Write,
+};
+use crate::bounds::{Bounds, Start};
+
+/// Small ones, each of which is seen as a whole within seconds.
+pub(crate) fn small() -> Vec<Bounds> {
+    let nothing = |terms| Bounds::new(Start::Nothing, terms);
+    let leader = |terms| Bounds::new(Start::Leader, terms);
+    vec![
+        nothing(1),
+        leader(2).with(Write, 1),
+        leader(2).with(Crash, 1),
+        leader(2).with(Change, 1),
+        leader(2).with(Transfer, 1),
+        leader(1).with(Write, 2).with(Heartbeat, 1),
+        leader(1).with(Snapshot, 1).with(Write, 1).with(Crash, 1).with(Heartbeat, 1),
+        leader(1).founders(2).with(Change, 1).with(Heartbeat, 2),
+        leader(1).with(Wipe, 1).with(Heartbeat, 3),
+    ]
+}
+
+/// Large ones.
+pub(crate) fn large() -> Vec<Bounds> {
+    let nothing = |terms| Bounds::new(Start::Nothing, terms);
+    let leader = |terms| Bounds::new(Start::Leader, terms);
+    vec![
+        nothing(2),
+        nothing(2).with(Crash, 1),
+        leader(3).with(Write, 1),
+        leader(2).with(Write, 2),
+        leader(2).with(Write, 1).with(Crash, 1),
+        leader(2).with(Crash, 2),
+        leader(2).with(Write, 1).with(SlowWrite, 1).with(Crash, 1),
+        leader(2).with(Write, 1).with(Read, 1),
+        leader(2).with(Read, 1).with(Heartbeat, 1),
+        leader(2).with(Write, 1).with(Heartbeat, 1),
+        leader(2).with(Write, 1).with(Duplicate, 1),
+        leader(2).with(Heartbeat, 1).link(2),
+        leader(2).with(Write, 1).with(Snapshot, 1),
+        leader(2).with(Write, 1).with(Change, 1),
+        leader(2).founders(2).with(Change, 1).with(Heartbeat, 2),
+        leader(2).with(Transfer, 1).with(Heartbeat, 1),
+        leader(2).with(Write, 1).with(DiskFull, 2),
+        leader(2).with(Write, 1).with(Batch, 1),
+        leader(2).with(Write, 1).with(LateWake, 1),
+        leader(2).with(Wipe, 1).with(Heartbeat, 2),
+    ]
+}
