@@ -74,6 +74,15 @@ fn connections_are_answered_or_closed_whatever_comes() {
     for_any_bytes(5_000, 60, http::check);
 }
 
+/// Of a log whose older segments had gone, the record that named the snapshot was lost with all behind it:
+/// what was left passed for a node without a log.
+#[test]
+fn a_log_that_has_lost_the_record_of_its_snapshot_does_not_pass_for_a_short_one() {
+    logs::check(
+        b"#####\x92#####'######$!#a####\xf4\xf4@\x00\x00\x00\x00\x00\x00\x00\xdd\xdc\x1d\x1d\xff\x00\xd9\xfe\xff\xff\xff?\x00\x00\x80\x00\x00\x00\x00\xff######\xff",
+    );
+}
+
 /// Calls `check` with so many random byte strings, each of some length below `length`. A failure prints
 /// the bytes.
 fn for_any_bytes(count: usize, length: usize, check: impl Fn(&[u8])) {

@@ -39,7 +39,7 @@ use crate::raft::message::{Body, Entry, Message, SnapshotMeta, VoteRefusal};
 use crate::raft::outbox::Outbox;
 use crate::raft::reads::ConfirmedRead;
 use crate::raft::replication::Leader;
-use crate::raft::snapshot::{ChunkWanted, Incoming};
+use crate::raft::snapshot::{Chunk, ChunkWanted, Incoming};
 use crate::seeded::{Bug, makes};
 use crate::time::Instant;
 use rand_core::{Rng as _, SeedableRng as _};
@@ -82,10 +82,10 @@ pub struct Raft {
     leader_heard_at: Instant,
     /// The number of the next ReadIndex.
     next_read_index: u64,
-    /// The leader's snapshot as far as it has arrived.
+    /// How much of a leader's snapshot has arrived.
     incoming: Option<Incoming>,
-    /// The leader's snapshot, complete.
-    received: Option<(SnapshotMeta, Vec<u8>)>,
+    /// The chunk of it that has just arrived.
+    received: Option<Chunk>,
     output: Output,
 }
 
@@ -259,7 +259,7 @@ impl Raft {
                 self.on_append_reply(from, life, epoch, round, result);
             }
             Body::InstallSnapshot { epoch, round, meta, offset, data, done } => {
-                self.on_install_snapshot(from, epoch, round, meta, offset, &data, done);
+                self.on_install_snapshot(from, epoch, round, meta, offset, data, done);
             }
             Body::InstallSnapshotReply { epoch, round, last, next_offset } => {
                 self.on_snapshot_reply(from, life, epoch, round, last, next_offset);
@@ -344,7 +344,6 @@ impl Raft {
         };
         self.role =
             Role::Follower(Follower { leader, ..Follower::waiting(self.now, election_due) });
-        self.incoming = None;
         if !was_follower {
             self.output.events.push(Event::BecameFollower { term, why });
         }

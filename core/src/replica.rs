@@ -14,17 +14,18 @@ use crate::kv::store::Store;
 use crate::raft::disk::WriteOut;
 use crate::raft::event::Event;
 use crate::raft::message::{Message, Payload};
-use crate::raft::snapshot::ChunkWanted;
+use crate::raft::snapshot::{Chunk, ChunkWanted};
 use crate::raft::{Output, Raft, Role};
 use crate::replica::waiting::{Counting, Origin, Waiting};
 use crate::request::{FollowerStatus, Reply, Request, Response, Status};
 use crate::seeded::{Bug, makes};
 use crate::time::Instant;
-use crate::wal::{Durable, Snapshot, Write, snapshot};
-use bytes::Bytes;
+use crate::wal::snapshot::{Decoder, Encoder};
+use crate::wal::{Durable, Snapshot, Write};
 use rand_core::{Rng as _, SeedableRng as _};
 use rand_pcg::Pcg32;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Something that happens to a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,9 +107,12 @@ pub struct Replica {
     applied: EntryId,
     /// Bytes of log applied since the newest snapshot.
     applied_bytes: usize,
-    snapshot: Option<Snapshot>,
-    /// The newest snapshot as bytes, while a follower is being sent it.
-    encoded: Option<(EntryId, Bytes)>,
+    /// The newest snapshot.
+    snapshot: Option<Encoder>,
+    /// The chunks of it that followers wait for.
+    chunks: BTreeMap<NodeId, ChunkWanted>,
+    /// A leader's snapshot as far as it has arrived.
+    incoming: Decoder,
     waiting: Waiting,
     rng: Pcg32,
     effects: Effects,
@@ -118,6 +122,7 @@ impl Replica {
     /// The node as its disk remembers it. It begins as a follower (§5.2).
     pub fn restore(config: Config, durable: Durable, now: Instant) -> Self {
         let meta = durable.snapshot.as_ref().map(|snapshot| snapshot.meta.clone());
+        let chunk_bytes = config.limits.snapshot_chunk_bytes;
         let (hard_state, entries) = (durable.hard_state, durable.entries);
         let applied = meta.as_ref().map(|meta| meta.last).unwrap_or_default();
         let mut rng = Pcg32::seed_from_u64(!config.seed);
@@ -128,8 +133,9 @@ impl Replica {
             store: durable.snapshot.as_ref().map(|s| s.store.clone()).unwrap_or_default(),
             applied,
             applied_bytes: 0,
-            snapshot: durable.snapshot,
-            encoded: None,
+            snapshot: durable.snapshot.map(|snapshot| Encoder::new(snapshot, chunk_bytes)),
+            chunks: BTreeMap::new(),
+            incoming: Decoder::default(),
             waiting: Waiting::new(Ticket(rng.next_u64() >> 1)),
             rng,
             effects: Effects::default(),
@@ -155,18 +161,16 @@ impl Replica {
         self.give_up_lost_requests();
         self.take_snapshot();
         let output = self.raft.output();
-        let chunks = self.carry_out(output);
+        self.carry_out(output);
         self.answer_reads();
         self.answer_counted();
-        if !chunks.is_empty() {
-            self.send_chunks(chunks);
-        }
+        self.send_chunk();
         std::mem::take(&mut self.effects)
     }
 
     /// When to step [`Input::Wake`] at the latest.
     pub fn deadline(&self) -> Instant {
-        if self.applied.index < self.raft.commit_index() {
+        if self.applied.index < self.raft.commit_index() || !self.chunks.is_empty() {
             return self.now;
         }
         self.raft.deadline().min(self.waiting.deadline())
@@ -180,7 +184,7 @@ impl Replica {
         match body {
             PeerBody::Raft(message) => {
                 self.raft.step(self.now, from, incarnation, message);
-                self.install_received();
+                self.read_received();
             }
             PeerBody::Forward { ticket, request } => {
                 self.on_request(Origin::Peer { node: from, ticket }, request);
@@ -191,12 +195,13 @@ impl Replica {
         }
     }
 
-    /// Consensus' output, as effects. Returns the pieces of a snapshot that are to be sent.
-    fn carry_out(&mut self, output: Output) -> Vec<ChunkWanted> {
+    /// Consensus' output, as effects.
+    fn carry_out(&mut self, output: Output) {
         let Output { write, send, reads, chunks, events } = output;
         if let Some(write) = write {
             let WriteOut { seq, hard_state, snapshot, replaces_log, first, entries } = write;
-            let snapshot = if snapshot { self.snapshot.clone() } else { None };
+            let snapshot = self.snapshot.as_ref().filter(|_| snapshot);
+            let snapshot = snapshot.map(|encoder| encoder.snapshot().clone());
             self.effects.write =
                 Some(Write { seq, hard_state, snapshot, replaces_log, first, entries });
         }
@@ -205,7 +210,7 @@ impl Replica {
         }
         self.waiting.confirm(reads);
         self.effects.events.extend(events);
-        chunks
+        self.chunks.extend(chunks.into_iter().map(|wanted| (wanted.to, wanted)));
     }
 
     /// Carries committed entries out, at most so many that heartbeats are not kept waiting.
@@ -258,33 +263,46 @@ impl Replica {
             return;
         }
         if let Some(meta) = self.raft.compact(self.now, self.applied.index) {
-            self.snapshot = Some(Snapshot { meta, store: self.store.clone() });
+            let snapshot = Snapshot { meta, store: self.store.clone() };
+            self.snapshot = Some(Encoder::new(snapshot, limits.snapshot_chunk_bytes));
             self.applied_bytes = 0;
         }
     }
 
-    fn send_chunks(&mut self, chunks: Vec<ChunkWanted>) {
-        let Some(snapshot) = &self.snapshot else { return };
-        let last = snapshot.meta.last;
-        if self.encoded.as_ref().is_none_or(|(encoded, _)| *encoded != last) {
-            let bytes = snapshot::encode(&snapshot.meta, &snapshot.store);
-            self.encoded = Some((last, bytes.into()));
+    /// Sends a chunk of the snapshot to a follower that waits for it: one in each call, so that however
+    /// many wait, heartbeats do not.
+    fn send_chunk(&mut self) {
+        let Some((to, wanted)) = self.chunks.pop_first() else { return };
+        let Some(encoder) = &mut self.snapshot else { return };
+        if encoder.snapshot().meta.last != wanted.last {
+            return;
         }
-        let Some((_, bytes)) = &self.encoded else { return };
-        for wanted in chunks.into_iter().filter(|wanted| wanted.last == last) {
-            let limit = self.config.limits.snapshot_chunk_bytes;
-            let (data, done) = snapshot::chunk(bytes, wanted.offset, limit);
-            self.raft.send_chunk(wanted, data, done);
+        match encoder.piece(wanted.offset) {
+            Some((data, done)) => self.raft.send_chunk(wanted, data, done),
+            // It is a long way there, and the next call goes on.
+            None => drop(self.chunks.insert(to, wanted)),
         }
         for (to, message) in self.raft.take_messages() {
             self.send(to, PeerBody::Raft(message));
         }
     }
 
-    /// A leader's snapshot takes the place of log and state, all at once.
-    fn install_received(&mut self) {
-        let Some((meta, bytes)) = self.raft.take_received() else { return };
-        match snapshot::decode(&bytes) {
+    /// Reads the chunk of a leader's snapshot that has come, if one has. After the last, the snapshot
+    /// takes the place of log and state, all at once.
+    fn read_received(&mut self) {
+        let chunk = self.raft.take_received();
+        if chunk.is_none() && !self.raft.is_receiving_snapshot() {
+            self.incoming = Decoder::default();
+        }
+        let Some(Chunk { meta, offset, data, done }) = chunk else { return };
+        let known = std::mem::take(&mut self.incoming);
+        let mut decoder = if offset == 0 { Decoder::default() } else { known };
+        let read = decoder.push(&data);
+        if read.is_ok() && !done {
+            self.incoming = decoder;
+            return;
+        }
+        match read.and_then(|()| decoder.finish()) {
             Ok(snapshot) if snapshot.meta == meta => {
                 self.raft.install(self.now, meta);
                 self.applied = snapshot.meta.last;
@@ -292,7 +310,8 @@ impl Replica {
                 if !makes(Bug::KeepsOldState) {
                     self.store = snapshot.store.clone();
                 }
-                self.snapshot = Some(snapshot);
+                let chunk_bytes = self.config.limits.snapshot_chunk_bytes;
+                self.snapshot = Some(Encoder::new(snapshot, chunk_bytes));
             }
             Ok(_) | Err(_) => self.raft.reject(&meta),
         }

@@ -68,6 +68,7 @@ struct Seen {
     commit: Index,
     applied: Index,
     snapshot: EntryId,
+    last: EntryId,
     log: SeenLog,
     memory: Memory,
 }
@@ -125,6 +126,7 @@ impl Checker {
             commit: base.index,
             applied: base.index,
             snapshot: base,
+            last: base,
             log: SeenLog::beginning_at(base, &self.chains)?,
             memory: std::mem::take(&mut seen.memory),
         };
@@ -227,6 +229,7 @@ impl Checker {
         }
         (seen.term, seen.vote, seen.leads) = (view.term, view.vote, view.leads.is_some());
         (seen.commit, seen.applied, seen.snapshot) = (view.commit, view.applied, view.snapshot);
+        seen.last = view.log.last();
         Ok(())
     }
 
@@ -263,12 +266,7 @@ impl Checker {
         })
     }
 
-    fn check_commits(
-        &mut self,
-        seen: &Seen,
-        view: &View<'_>,
-        sometimes: &mut Sometimes,
-    ) -> Check {
+    fn check_commits(&mut self, seen: &Seen, view: &View<'_>, sometimes: &mut Sometimes) -> Check {
         let View { node, .. } = *view;
         // What a snapshot brought in is compared where it ends: a chain stands for all before it.
         let first = seen.commit.next().max(seen.log.base().index);
@@ -311,12 +309,16 @@ impl Checker {
         ensure(id.term == term, Property::CommitRule, || {
             format!("leader {node} of term {term} commits {id} by counting copies (§5.4.2)")
         })?;
-        let has = |voter| match view.configuration.members.get(&voter) {
-            _ if voter == node => seen.memory.holds(id),
-            Some(member) => self.memories(voter, member.incarnation).any(|m| m.holds(id)),
-            None => false,
+        let has = |voter| {
+            let member = view.configuration.members.get(&voter);
+            let life = member.map(|member| member.incarnation).unwrap_or_default();
+            let is_own = voter == node && seen.memory.holds(id);
+            is_own || self.memories(voter, life).any(|memory| memory.holds(id))
         };
-        ensure(view.configuration.has_quorum(has), Property::DurableQuorum, || {
+        // The leader may have put another configuration into its log right after, in the same step.
+        let before = members::in_force(seen.last, &self.chains, &self.founding);
+        let enough = before.has_quorum(has) || view.configuration.has_quorum(has);
+        ensure(enough, Property::DurableQuorum, || {
             format!("leader {node} commits {id}, which is not on the disks of a quorum")
         })
     }
@@ -355,7 +357,9 @@ impl Checker {
             let has = memories.any(|memory| memory.hard_state.term > view.term || memory.holds(id));
             ensure(has || index == Index(0), Property::HonestProgress, || {
                 let View { node, term, .. } = view;
-                format!("leader {node} of term {term} takes {id} to be on the disk of node {follower}")
+                format!(
+                    "leader {node} of term {term} takes {id} to be on the disk of node {follower}"
+                )
             })?;
         }
         Ok(())

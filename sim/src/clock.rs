@@ -69,7 +69,8 @@ impl Clock {
     /// The first moment of true time at which it shows `time` or more.
     pub(crate) fn when(self, time: Instant) -> Instant {
         let Some(ahead) = time.0.checked_sub(self.origin.0) else { return self.started_at };
-        let takes = (u128::from(ahead) * u128::from(TRUE_RATE_PPM)).div_ceil(u128::from(self.rate_ppm));
+        let takes =
+            (u128::from(ahead) * u128::from(TRUE_RATE_PPM)).div_ceil(u128::from(self.rate_ppm));
         Instant(self.started_at.0.saturating_add(u64::try_from(takes).unwrap_or(u64::MAX)))
     }
 }

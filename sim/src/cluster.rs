@@ -254,7 +254,8 @@ impl Sim {
             Event::Synced(node) => self.finish_sync(self.place(node)),
             Event::Client(client) => {
                 self.client_timers[client] = None;
-                let act = self.workload.act(client, self.now, &self.nodes, &mut self.watch.sometimes);
+                let act =
+                    self.workload.act(client, self.now, &self.nodes, &mut self.watch.sometimes);
                 self.act(client, act)
             }
             Event::Command(command) => self.carry_out(command),
@@ -294,8 +295,8 @@ impl Sim {
             (Place::Client(client), Cargo::Response { ticket, response }) => {
                 let client = client as usize;
                 let answer = self.workload.answer(client, self.now, ticket, &response);
-                let answer = answer
-                    .map_err(|facts| Broken { property: Property::ExactlyOnce, facts })?;
+                let answer =
+                    answer.map_err(|facts| Broken { property: Property::ExactlyOnce, facts })?;
                 let Some(Answered { act, ended }) = answer else { return Ok(()) };
                 if let Some((operation, newest)) = ended {
                     self.checker.answered(&self.workload.history()[operation], newest)?;

@@ -262,10 +262,9 @@ fn fault(options: &Options, random: &mut Random, kind: Kind) -> (Command, Comman
             let sync = random.duration(options.disk.sync_max, longest);
             (Command::SlowDisk { node, sync: Some(sync) }, Command::SlowDisk { node, sync: None })
         }
-        Kind::FullDisk => (
-            Command::FullDisk { node, is_full: true },
-            Command::FullDisk { node, is_full: false },
-        ),
+        Kind::FullDisk => {
+            (Command::FullDisk { node, is_full: true }, Command::FullDisk { node, is_full: false })
+        }
         Kind::Wipe => (Command::Wipe(node), Command::Restart(node)),
         Kind::Members => change(random, node, other),
         Kind::Transfer => (Command::Transfer(Some(node)), Command::Transfer(None)),

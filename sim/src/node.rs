@@ -105,7 +105,8 @@ impl Node {
 
     /// Puts an input where the node will find it. `false` if there is no room.
     pub(crate) fn receive(&mut self, input: Input) -> bool {
-        let has_room = self.inbox.len() < INBOX_MAX || matches!(input, Input::Persisted(_) | Input::DiskFull(_));
+        let has_room = self.inbox.len() < INBOX_MAX
+            || matches!(input, Input::Persisted(_) | Input::DiskFull(_));
         if has_room {
             self.inbox.push_back(input);
         }

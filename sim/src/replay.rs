@@ -88,8 +88,7 @@ impl Replay {
             let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
             Failure::Stopped(text.unwrap_or_else(|| "a panic without words".to_owned()))
         });
-        let violation =
-            || sim.as_ref().and_then(Sim::violation).cloned().map(Failure::Violation);
+        let violation = || sim.as_ref().and_then(Sim::violation).cloned().map(Failure::Violation);
         Outcome {
             failure: stopped.or_else(violation),
             counters: sim.as_ref().map(|sim| sim.counters().clone()).unwrap_or_default(),
@@ -126,7 +125,9 @@ impl Failure {
         match (self, other) {
             (Self::Violation(one), Self::Violation(other)) => one.property == other.property,
             (Self::Stopped(one), Self::Stopped(other)) => kind(one) == kind(other),
-            (Self::Violation(_), Self::Stopped(_)) | (Self::Stopped(_), Self::Violation(_)) => false,
+            (Self::Violation(_), Self::Stopped(_)) | (Self::Stopped(_), Self::Violation(_)) => {
+                false
+            }
         }
     }
 }
@@ -192,7 +193,9 @@ mod tests {
     fn a_damaged_replay_is_refused_in_a_sentence() {
         let code = Replay::of_seed(1).to_string();
         let changed = code.replacen(|digit| digit != '0', "0", 1);
-        for damaged in ["", "0", "zz", "00000000", &code[..100], &format!("{code}00"), &changed, "é"] {
+        for damaged in
+            ["", "0", "zz", "00000000", &code[..100], &format!("{code}00"), &changed, "é"]
+        {
             assert!(damaged.parse::<Replay>().is_err_and(|why| why.contains(';')), "{damaged}");
         }
     }

@@ -143,7 +143,8 @@ impl Search {
 const SIMPLER: &[fn(&mut Options)] = &[
     |options| options.limits = Limits::default(),
     |options| {
-        let Limits { snapshot_log_entries, snapshot_log_bytes, log_keep_entries, .. } = options.limits;
+        let Limits { snapshot_log_entries, snapshot_log_bytes, log_keep_entries, .. } =
+            options.limits;
         let bounds = Limits { snapshot_log_entries, snapshot_log_bytes, ..Limits::default() };
         options.limits = Limits { log_keep_entries, ..bounds };
     },

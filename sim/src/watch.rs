@@ -93,8 +93,12 @@ impl Watch {
         s.hit_if(snapshot.is_some() && entries.is_empty(), Point::StartedFromSnapshot);
         s.hit_if(snapshot.is_some() && !entries.is_empty(), Point::StartedFromSnapshotAndLog);
         let before = &self.nodes[place];
-        self.nodes[place] =
-            Past { started_at: now, crashed_at: before.crashed_at, led: before.led, ..Past::default() };
+        self.nodes[place] = Past {
+            started_at: now,
+            crashed_at: before.crashed_at,
+            led: before.led,
+            ..Past::default()
+        };
     }
 
     /// A node crashes, with so many writes on their way to its disk.
@@ -125,7 +129,13 @@ impl Watch {
     }
 
     /// A node has taken a step, and this leaves it.
-    pub(crate) fn stepped(&mut self, nodes: &[Node], stepped: NodeId, cut: bool, effects: &Effects) {
+    pub(crate) fn stepped(
+        &mut self,
+        nodes: &[Node],
+        stepped: NodeId,
+        cut: bool,
+        effects: &Effects,
+    ) {
         let node = &nodes[place(stepped)];
         let Some(replica) = node.replica() else { return };
         let raft = replica.raft();

@@ -269,8 +269,13 @@ impl Workload {
                 Some(Session { client: ClientId(0), opened: Index(0), sequence: client.sequence });
         }
         let newest = self.newest.get(&key).copied().unwrap_or_default();
-        self.clients[client].under_way =
-            Some(UnderWay { operation: self.history.len(), request, newest, sent: 0, waiting: None });
+        self.clients[client].under_way = Some(UnderWay {
+            operation: self.history.len(),
+            request,
+            newest,
+            sent: 0,
+            waiting: None,
+        });
         self.history.push(Operation {
             client: client as u64,
             key,
@@ -355,9 +360,8 @@ impl Workload {
         let operation = &mut self.history[under_way.operation];
         operation.returned = returned.map(|at| at.0);
         operation.result = result;
-        if let Some(
-            Outcome::Written { revision, .. } | Outcome::Value { revision, .. },
-        ) = operation.result
+        if let Some(Outcome::Written { revision, .. } | Outcome::Value { revision, .. }) =
+            operation.result
         {
             let newest = self.newest.entry(operation.key.clone()).or_default();
             *newest = revision.max(*newest);

@@ -4,6 +4,7 @@ use crate::chain::ChainId;
 use crate::cluster::NODES_MAX;
 use crate::node::Node;
 use raft_core::id::{EntryId, Index, NodeId, Term};
+use raft_core::raft::log::Log;
 use raft_core::raft::membership::Configuration;
 use raft_core::raft::message::{AppendResult, Body, Message};
 
@@ -162,9 +163,22 @@ fn check_changes(node: &Node) -> Check {
         }
         last = Some(next);
     }
+    // Two leaders could else each change the members with a majority of their own (erratum to thesis §4.1).
+    let newest = last.filter(|_| pending > 0 && node.leads());
+    let is_own = newest.is_some() && newest_change_of(log) == Some(raft.term());
+    ensure(!is_own || log.term_at(commit) == Some(raft.term()), "Configurations", || {
+        format!("leader {id} changes the members before it has committed an entry of its term")
+    })?;
     ensure(pending <= 1 || !node.leads(), "Configurations", || {
         format!("leader {id} has {pending} changes of the members that are not committed")
     })
+}
+
+/// The term of the newest entry that changes the members.
+fn newest_change_of(log: &Log) -> Option<Term> {
+    let mut indexes = (log.base().index.0 + 1..=log.last().index.0).rev().map(Index);
+    let newest = indexes.find(|index| log.configuration_at(*index).is_some())?;
+    log.term_at(newest)
 }
 
 /// A majority of the voters and, if there are any, of the outgoing ones. Counted here once more, since the

@@ -10,8 +10,9 @@
 //! - **The cluster's own time** in entries is carried and never looked at by consensus.
 //! - **Numbers of writes** are compared with each other only: they count from the newest, and what is durable
 //!   counts as one.
-//! - **The configuration of a node** never changes, its **events** are for people, and its random numbers
+//! - **The configuration of a node** changes only with its life, which counts, its **events** are for people, and its random numbers
 //!   decide only between moments that are the same moment here (the timings leave them no room).
+//! - **When a leader was last heard from**, in whatever term, is asked for only where leases are on.
 //! - **Addresses** are different for different nodes, which the nodes' names say already.
 //! - **Names of nodes.** Raft has no preference among nodes, so a state and the same state with the names
 //!   exchanged have the same future. The form is taken under every exchange of names (a *naming*), and the

@@ -134,11 +134,11 @@ impl Cluster {
         (u64::from(truth.index) == index.0).then_some(truth.chain)
     }
 
-    /// A majority's disks hold all that was ever committed, at every moment.
+    /// The disks of a majority hold all that was ever committed, at every moment.
     fn check_nothing_is_lost(&self, space: &Space, bounds: &Bounds) -> Check {
         let truth = space.truths.get(self.truth);
         let index = Index(truth.index.into());
-        let nodes = &self.nodes[..usize::from(bounds.nodes)];
+        let nodes = &self.nodes[..usize::from(bounds.founders)];
         let have =
             nodes.iter().filter(|node| space.node(**node).disk.holds(index, truth.chain)).count();
         ensure(have > nodes.len() / 2, "Durability", || {

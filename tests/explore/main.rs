@@ -86,7 +86,7 @@ fn names_of_nodes_make_no_difference() {
 fn explore(all: &[Bounds], limit: Limit) -> Vec<Report> {
     // The core's own checks are violations like any other, and are shown as such.
     std::panic::set_hook(Box::new(|info| {
-        if !std::thread::current().name().is_some_and(|name| name == "explorer") {
+        if std::thread::current().name().is_none_or(|name| name != "explorer") {
             eprintln!("{info}");
         }
     }));

@@ -12,6 +12,7 @@ use raft_core::raft::event::Event;
 use raft_core::raft::membership::{Change, Goal, Member};
 use raft_core::raft::message::{Message, Payload};
 use raft_core::raft::reads::ConfirmedRead;
+use raft_core::raft::snapshot::Chunk;
 use raft_core::raft::{Raft, Role};
 use raft_core::time::Instant;
 use std::time::Duration;
@@ -316,10 +317,10 @@ impl Node {
         Ok(())
     }
 
-    /// What a replica does with a leader's snapshot that is complete.
+    /// What a replica does with a leader's snapshot, which here comes in one chunk.
     fn install(&mut self) -> Check {
-        let Some((meta, data)) = self.raft.take_received() else { return Ok(()) };
-        let chain = data.as_slice().try_into().map(ChainId::from_le_bytes).map_err(|_| {
+        let Some(Chunk { meta, data, .. }) = self.raft.take_received() else { return Ok(()) };
+        let chain = data.as_ref().try_into().map(ChainId::from_le_bytes).map_err(|_| {
             broken("Snapshots", format!("the snapshot up to {} came as {data:?}", meta.last))
         })?;
         self.raft.install(self.now, meta.clone());

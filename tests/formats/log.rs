@@ -3,7 +3,7 @@
 use crate::disk::{CLUSTER, Disk};
 use crate::run::{LIFE, NODE, Run, run, runs};
 use crate::{flip_every_bit, golden, hex};
-use raft_core::wal::{Damage, Op, SEGMENT_HEADER_BYTES, SegmentHeader, replay};
+use raft_core::wal::{Damage, Op, SEGMENT_HEADER_BYTES, SegmentHeader, Wal, replay};
 
 /// Bytes before the first record of a segment.
 const HEADER: usize = SEGMENT_HEADER_BYTES as usize;
@@ -94,6 +94,15 @@ fn later_writes_do_not_outlive_a_torn_one_before_them() {
                         "segments of {}, writes {place} to {last}: {durable:?}",
                         run.segment_bytes
                     );
+                    // Nor do they come back when the torn one is written again, if it left a trace.
+                    let (number, start, bytes) = record(&run.ops[place]);
+                    let segment = disk.segments.get(&number);
+                    let is_begun = segment.is_some_and(|s| s[start..].starts_with(&bytes[..16]));
+                    if durable.as_ref() == before && is_begun {
+                        let mut wal = run.repair(&mut disk);
+                        disk.carry_out(wal.append(&run.writes[place]));
+                        run.expect(place + 1, &disk);
+                    }
                 }
             }
         }
@@ -306,19 +315,23 @@ impl Run {
         (disk, mark)
     }
 
-    /// The node starts again on a disk where write `place` was torn, comes to the same write, if it was
-    /// lost, and to all that follow.
-    fn repair_and_go_on(&self, place: usize, disk: &mut Disk) {
+    /// The node starts again, and clears what a torn write has left, as a driver does.
+    fn repair(&self, disk: &mut Disk) -> Wal {
         let tail = disk.replay().expect("a torn write is no damage").tail;
         if tail.torn {
-            // As a driver does: clear what the torn write has left.
             let last = tail.segments.last().map_or(0, |(number, _)| *number);
             disk.segments.retain(|number, _| *number <= last);
             if let Some(segment) = disk.segments.get_mut(&last) {
                 segment[tail.offset as usize..].fill(0);
             }
         }
-        let mut wal = disk.wal(NODE, LIFE, self.segment_bytes).expect("a torn write is no damage");
+        disk.wal(NODE, LIFE, self.segment_bytes).expect("a torn write is no damage")
+    }
+
+    /// The node starts again on a disk where write `place` was torn, comes to the same write, if it was
+    /// lost, and to all that follow.
+    fn repair_and_go_on(&self, place: usize, disk: &mut Disk) {
+        let mut wal = self.repair(disk);
         let again = usize::from(disk.durable().as_ref() == Ok(&self.durable[place + 1]));
         for place in place + again..self.writes.len() {
             disk.carry_out(wal.append(&self.writes[place]));

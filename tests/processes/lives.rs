@@ -25,7 +25,7 @@ const VOTES: &str = "[FOLLOWER] Votes from now on";
 
 #[test]
 fn a_wiped_directory_comes_back_as_a_new_life_and_is_filled_again() {
-    let mut cluster = Cluster::start();
+    let mut cluster = start_of(0);
     for id in 1..=3 {
         write_a_little(&cluster);
         let before = life(&cluster, id);
@@ -39,7 +39,7 @@ fn a_wiped_directory_comes_back_as_a_new_life_and_is_filled_again() {
 
 #[test]
 fn a_node_that_joined_and_lost_its_directory_is_filled_again() {
-    let mut cluster = Cluster::start_of(3, 1);
+    let mut cluster = start_of(1);
     start_waiting(&mut cluster, 4);
     write_a_little(&cluster);
     let address = cluster.address(4).to_owned();
@@ -59,7 +59,7 @@ fn a_node_that_joined_and_lost_its_directory_is_filled_again() {
 
 #[test]
 fn a_damaged_log_is_filled_by_the_others_and_nothing_acknowledged_is_lost() {
-    let mut cluster = Cluster::start();
+    let mut cluster = start_of(0);
     let load = Load::start(cluster.addresses());
     for id in 1..=3 {
         let enough = load.acknowledged() + 300;
@@ -84,7 +84,7 @@ fn a_damaged_log_is_filled_by_the_others_and_nothing_acknowledged_is_lost() {
 
 #[test]
 fn damage_to_the_very_last_record_of_a_log_at_rest_is_noticed() {
-    let mut cluster = Cluster::start();
+    let mut cluster = start_of(0);
     write_a_little(&cluster);
     let dir = cluster.data_dir(1);
     let is_value = |bytes: &[u8]| bytes.iter().all(|byte| *byte == b'x');
@@ -107,7 +107,7 @@ fn damage_to_the_very_last_record_of_a_log_at_rest_is_noticed() {
 
 #[test]
 fn a_damaged_or_missing_identity_is_known_by_its_log_and_filled_by_the_others() {
-    let mut cluster = Cluster::start();
+    let mut cluster = start_of(0);
     write_a_little(&cluster);
     for (id, harm) in [(1, "flip"), (2, "remove")] {
         let before = life(&cluster, id);
@@ -130,7 +130,7 @@ fn a_damaged_or_missing_identity_is_known_by_its_log_and_filled_by_the_others() 
 
 #[test]
 fn an_older_copy_of_a_directory_is_noticed_and_begins_a_new_life() {
-    let mut cluster = Cluster::start();
+    let mut cluster = start_of(0);
     write_a_little(&cluster);
     let (dir, backup) = (cluster.data_dir(1), cluster.dir().join("backup"));
     cluster.kill(1);
@@ -149,7 +149,7 @@ fn an_older_copy_of_a_directory_is_noticed_and_begins_a_new_life() {
 
 #[test]
 fn an_older_copy_that_meets_who_knows_better_only_later_begins_a_new_life_then() {
-    let mut cluster = Cluster::start();
+    let mut cluster = start_of(0);
     write_a_little(&cluster);
     let (dir, backup) = (cluster.data_dir(1), cluster.dir().join("backup"));
     cluster.kill(1);
@@ -193,7 +193,7 @@ fn a_second_node_of_the_same_id_is_refused_before_it_writes_anything_as_long_as_
 
 #[test]
 fn damage_on_a_majority_decides_nothing_and_says_so() {
-    let mut cluster = Cluster::start();
+    let mut cluster = start_of(0);
     write_a_little(&cluster);
     (1..=3).for_each(|id| cluster.kill(id));
     for id in [1, 2] {
@@ -269,6 +269,23 @@ async fn say_hello_as_node_2(
     let welcome = socket.next().await.unwrap().unwrap();
     assert!(matches!(Frame::decode(&welcome.into_data()), Ok(Frame::Welcome(_))));
     socket
+}
+
+/// Three nodes and room for others, whose lives are known to each other: only then can one that has
+/// forgotten be told from one that was never there.
+fn start_of(joiners: usize) -> Cluster {
+    let cluster = Cluster::start_of(3, joiners);
+    wait_until("the lives of all nodes are known to all", || {
+        let report = cluster.report();
+        let mut nodes = report["nodes"].as_array().unwrap().iter();
+        nodes.all(|node| {
+            let members = node["status"]["configuration"]["members"].as_object();
+            members.is_some_and(|members| {
+                members.values().all(|member| member["incarnation"] != Incarnation(0).to_string())
+            })
+        })
+    });
+    cluster
 }
 
 /// The life that a node's directory says it is.

@@ -204,7 +204,8 @@ fn run(started: &mpsc::Sender<u16>) {
         });
         let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
         let port = free.expect("a port is free").port();
-        let mut listening = Port::take(&format!("127.0.0.1:{port}")).expect("it was free a moment ago");
+        let mut listening =
+            Port::take(&format!("127.0.0.1:{port}")).expect("it was free a moment ago");
         listening.serve(&node).expect("it can be listened at");
         started.send(port).expect("the test waits");
         loop {

@@ -7,6 +7,7 @@ pub(crate) fn run(arguments: &[&str]) -> run::Result {
     if !arguments.contains(&"--minutes") {
         return Err("say for how long: `cargo xtask soak --minutes M [--seed-from S]`".to_owned());
     }
-    let mut command = cargo(["run", "--release", "-q", "-p", "raft-sim", "--bin", "raft-sim", "--"]);
+    let mut command =
+        cargo(["run", "--release", "-q", "-p", "raft-sim", "--bin", "raft-sim", "--"]);
     run::run(command.args(arguments))
 }

@@ -13,10 +13,10 @@ use crate::error::Error;
 use crate::id::{ClientId, Index, Sequence};
 use crate::kv::command::{Session, Written};
 use imbl::OrdMap;
-use serde::{Deserialize, Serialize};
+use std::ops::Bound;
 
 /// The sessions of a store. Part of its state, and so of every snapshot.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sessions {
     by_client: OrdMap<ClientId, Remembered>,
     /// By the log position of the newest write: who has been idle longest comes first.
@@ -25,11 +25,15 @@ pub struct Sessions {
     forgotten: Index,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Remembered {
-    used: Index,
-    sequence: Sequence,
-    result: Result<Written, Error>,
+/// The newest write of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Remembered {
+    /// Its log position.
+    pub(crate) used: Index,
+    /// Its number.
+    pub(crate) sequence: Sequence,
+    /// What was answered.
+    pub(crate) result: Result<Written, Error>,
 }
 
 impl Sessions {
@@ -74,5 +78,40 @@ impl Sessions {
     /// Whether none is remembered.
     pub fn is_empty(&self) -> bool {
         self.by_client.is_empty()
+    }
+}
+
+/// Part by part, for snapshots.
+impl Sessions {
+    /// None remembered yet, and some forgotten up to this use.
+    pub(crate) fn new(forgotten: Index) -> Self {
+        Self { forgotten, ..Self::default() }
+    }
+
+    /// The newest use of any session that was forgotten.
+    pub(crate) fn forgotten(&self) -> Index {
+        self.forgotten
+    }
+
+    /// The sessions after `client`, or all, in the order of their names.
+    pub(crate) fn after(
+        &self,
+        client: Option<ClientId>,
+    ) -> impl Iterator<Item = (ClientId, &Remembered)> {
+        let start = client.map_or(Bound::Unbounded, Bound::Excluded);
+        self.by_client.range((start, Bound::Unbounded)).map(|(client, known)| (*client, known))
+    }
+
+    /// Adds the session that comes after all there are; `false` if `client` does not, or if another
+    /// session, remembered or forgotten, wrote what it says is its write.
+    pub(crate) fn push(&mut self, client: ClientId, remembered: Remembered) -> bool {
+        let used = remembered.used;
+        let follows = self.by_client.get_max().is_none_or(|(last, _)| *last < client);
+        if !follows || used <= self.forgotten || self.by_use.contains_key(&used) {
+            return false;
+        }
+        self.by_use.insert(used, client);
+        self.by_client.insert(client, remembered);
+        true
     }
 }

@@ -9,21 +9,23 @@ use crate::kv::session::Sessions;
 use crate::seeded::{Bug, makes};
 use bytes::Bytes;
 use imbl::OrdMap;
-use serde::{Deserialize, Serialize};
 use std::ops::Bound;
 
 /// Keys, values and sessions, up to some entry of the log.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Store {
     keys: OrdMap<Bytes, Record>,
     sessions: Sessions,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Record {
-    value: Bytes,
-    created: Index,
-    modified: Index,
+/// What there is of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) value: Bytes,
+    /// The revision that created the key.
+    pub(crate) created: Index,
+    /// The revision that last set it.
+    pub(crate) modified: Index,
 }
 
 impl Store {
@@ -135,6 +137,34 @@ impl Store {
     /// The sessions that writes are remembered for.
     pub fn sessions(&self) -> &Sessions {
         &self.sessions
+    }
+}
+
+/// Part by part, for snapshots.
+impl Store {
+    /// No keys yet.
+    pub(crate) fn new(sessions: Sessions) -> Self {
+        Self { keys: OrdMap::new(), sessions }
+    }
+
+    /// The keys after `key`, or all, in order.
+    pub(crate) fn after(&self, key: Option<&Bytes>) -> impl Iterator<Item = (&Bytes, &Record)> {
+        let start = key.map_or(Bound::Unbounded, Bound::Excluded);
+        self.keys.range::<_, Bytes>((start, Bound::Unbounded))
+    }
+
+    /// Adds the key that comes after all there are; `false` if `key` does not.
+    pub(crate) fn push(&mut self, key: Bytes, record: Record) -> bool {
+        let follows = self.keys.get_max().is_none_or(|(last, _)| *last < key);
+        if follows {
+            self.keys.insert(key, record);
+        }
+        follows
+    }
+
+    /// The sessions, to be added to.
+    pub(crate) fn sessions_mut(&mut self) -> &mut Sessions {
+        &mut self.sessions
     }
 }
 

@@ -60,7 +60,6 @@ impl Raft {
         let election_due = self.random_election_due();
         self.role =
             Role::Candidate(Candidate { campaign, pre_vote, transfer, votes, election_due });
-        self.incoming = None;
         let last = self.log.last();
         let id = self.id();
         let others: Vec<NodeId> = self.configuration().all_voters().filter(|v| *v != id).collect();

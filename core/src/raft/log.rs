@@ -86,14 +86,12 @@ impl Log {
             .collect()
     }
 
-    /// Entries from `first` on up to the first command, at most so many.
-    pub fn small_slice(&self, first: Index, entries_max: usize) -> Vec<Entry> {
-        (first.0..)
-            .map_while(|index| self.entry(Index(index)))
-            .take_while(|entry| !matches!(entry.payload, Payload::Command(_)))
-            .take(entries_max)
-            .cloned()
-            .collect()
+    /// The same, but only up to the first command.
+    pub fn small_slice(&self, first: Index, entries_max: usize, bytes_max: usize) -> Vec<Entry> {
+        let mut entries = self.slice(first, entries_max, bytes_max);
+        let is_command = |entry: &Entry| matches!(entry.payload, Payload::Command(_));
+        entries.truncate(entries.iter().position(is_command).unwrap_or(entries.len()));
+        entries
     }
 
     /// Adds an entry at the end (a leader's own; it never overwrites: Leader Append-Only).

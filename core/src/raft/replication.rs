@@ -180,8 +180,15 @@ impl Raft {
                 Mode::Probe { asked } => {
                     *asked = true;
                     // A full disk has room for what is small, and else its owner could commit nothing.
-                    let most = if progress.is_full { limits.append_entries_max } else { 0 };
-                    send(progress, log.small_slice(progress.next_index, most));
+                    let small = match progress.is_full {
+                        true => log.small_slice(
+                            progress.next_index,
+                            limits.append_entries_max,
+                            limits.append_bytes_max,
+                        ),
+                        false => Vec::new(),
+                    };
+                    send(progress, small);
                 }
                 Mode::Snapshot { asked: true, .. } => {}
                 Mode::Snapshot { last, offset, asked, .. } => {
@@ -325,6 +332,8 @@ impl Raft {
             return;
         }
         let before = std::mem::replace(&mut self.commit, index);
+        // The entries have come another way.
+        self.incoming.take_if(|incoming| incoming.last.index <= index);
         if makes(Bug::ConfigurationAtCommit) {
             self.adopt_configurations(before.next());
         }

@@ -23,11 +23,26 @@ pub struct ChunkWanted {
     pub offset: u64,
 }
 
-/// A leader's snapshot as far as it has arrived.
+/// A piece of a leader's snapshot that has arrived. They come in a row, from the start on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// Of which snapshot.
+    pub meta: SnapshotMeta,
+    /// From which byte on.
+    pub offset: u64,
+    /// The piece.
+    pub data: Bytes,
+    /// Whether it is the last.
+    pub done: bool,
+}
+
+/// How much of a leader's snapshot has arrived. It is the same bytes from every leader, so another can
+/// go on with it.
 #[derive(Clone, Debug)]
 pub(super) struct Incoming {
-    meta: SnapshotMeta,
-    data: Vec<u8>,
+    pub(super) last: EntryId,
+    /// The next chunk's place in it, in bytes.
+    offset: u64,
 }
 
 impl Raft {
@@ -90,7 +105,7 @@ impl Raft {
         round: Round,
         meta: SnapshotMeta,
         offset: u64,
-        data: &[u8],
+        data: Bytes,
         done: bool,
     ) {
         let last = meta.last;
@@ -110,27 +125,33 @@ impl Raft {
             // As if it were lost: the leader sends it again.
             return;
         }
-        let incoming = match self.incoming.take().filter(|incoming| incoming.meta.last == last) {
-            Some(incoming) => self.incoming.insert(incoming),
-            None => self.incoming.insert(Incoming { meta, data: Vec::new() }),
-        };
-        let fits = incoming.data.len() + data.len() <= self.config.limits.snapshot_bytes_max;
-        if offset == incoming.data.len() as u64 && fits {
-            incoming.data.extend_from_slice(data);
+        let known = self.incoming.take().filter(|incoming| incoming.last == last);
+        let incoming = self.incoming.insert(known.unwrap_or(Incoming { last, offset: 0 }));
+        let end = offset.saturating_add(data.len() as u64);
+        let fits = end <= self.config.limits.snapshot_bytes_max as u64;
+        if offset == incoming.offset && fits {
+            incoming.offset = end;
+            self.received = Some(Chunk { meta, offset, data, done });
             if done {
                 // Answered as any entries are: once it is durable.
-                self.received = self.incoming.take().map(|whole| (whole.meta, whole.data));
+                self.incoming = None;
                 return;
             }
         }
-        let next_offset = incoming.data.len() as u64;
+        let next_offset = incoming.offset;
         self.answered();
         self.send(from, Body::InstallSnapshotReply { epoch, round, last, next_offset });
     }
 
-    /// A leader's snapshot that is complete: to be read, and then installed or rejected.
-    pub fn take_received(&mut self) -> Option<(SnapshotMeta, Vec<u8>)> {
+    /// The chunk that has just arrived: to be read, and if it is the last, to be installed. If it cannot
+    /// be read, the snapshot is to be rejected.
+    pub fn take_received(&mut self) -> Option<Chunk> {
         self.received.take()
+    }
+
+    /// Whether some of a leader's snapshot has arrived and the rest is awaited.
+    pub fn is_receiving_snapshot(&self) -> bool {
+        self.incoming.is_some()
     }
 
     /// The snapshot was read: it takes the place of the log.
@@ -156,6 +177,7 @@ impl Raft {
 
     /// The snapshot could not be read: as if it had not come.
     pub fn reject(&mut self, meta: &SnapshotMeta) {
+        self.incoming = None;
         self.output.events.push(Event::SnapshotRejected { last: meta.last });
     }
 

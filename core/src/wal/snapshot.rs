@@ -1,14 +1,47 @@
 //! A snapshot as bytes: on disk and on its way to a follower it is the same.
+//!
+//! It is a row of parts, each behind its length: what the snapshot stands for, the keys in order, the
+//! sessions in order; then a checksum. Nothing in it depends on how it is cut into pieces, so a large one
+//! is written by [`Encoder`] and read by [`Decoder`] a piece at a time, and no piece costs more than its
+//! own length. `docs/formats.md` describes the bytes.
 
+mod decoder;
+mod encoder;
+
+pub use decoder::Decoder;
+pub use encoder::Encoder;
+
+use crate::error::Error;
+use crate::id::{ClientId, Index, Sequence};
+use crate::kv::command::Written;
 use crate::kv::store::Store;
 use crate::raft::message::SnapshotMeta;
 use crate::wal::Snapshot;
-use bytes::{BufMut, Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 const MAGIC: &[u8; 7] = b"RAFTKVS";
 const VERSION: u8 = 1;
-const HEADER_BYTES: usize = 8;
+const HEADER_BYTES: usize = MAGIC.len() + 1;
+
+/// Stands in the place of a part's length where no more parts come.
+const NO_MORE_PARTS: [u8; LENGTH_BYTES] = [0; LENGTH_BYTES];
+const LENGTH_BYTES: usize = 4;
+
+/// What a snapshot is made of, in this order. Keys and values are borrowed, since there are many.
+#[derive(Serialize, Deserialize)]
+enum Part<B> {
+    /// Once.
+    Start {
+        meta: SnapshotMeta,
+        /// The newest use of any session that was forgotten.
+        forgotten: Index,
+    },
+    /// For each key, in rising order.
+    Key { key: B, value: B, created: Index, modified: Index },
+    /// For each session, in rising order of their names.
+    Session { client: ClientId, used: Index, sequence: Sequence, result: Result<Written, Error> },
+}
 
 /// Why bytes are no snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,40 +66,34 @@ impl fmt::Display for SnapshotError {
 
 impl std::error::Error for SnapshotError {}
 
-/// The snapshot as bytes. The same state gives the same bytes on every node, so that a transfer begun
-/// by one leader can be ended by another.
+/// The whole snapshot as bytes, all at once. The same state gives the same bytes on every node.
 pub fn encode(meta: &SnapshotMeta, store: &Store) -> Vec<u8> {
-    let mut bytes = BytesMut::new();
-    bytes.put_slice(MAGIC);
-    bytes.put_u8(VERSION);
-    let mut bytes = postcard::to_extend(&(meta, store), Vec::from(bytes)).expect("always encodes");
-    let crc = crc32fast::hash(&bytes);
-    bytes.extend_from_slice(&crc.to_le_bytes());
-    bytes
+    let snapshot = Snapshot { meta: meta.clone(), store: store.clone() };
+    let mut encoder = Encoder::new(snapshot, 1 << 20);
+    let mut bytes = Vec::new();
+    loop {
+        let piece = encoder.piece(bytes.len() as u64);
+        let (piece, is_last) = piece.expect("pieces in a row come at once");
+        bytes.extend_from_slice(&piece);
+        if is_last {
+            return bytes;
+        }
+    }
 }
 
 /// The inverse of [`encode`]. Never panics, whatever the bytes.
 pub fn decode(bytes: &[u8]) -> Result<Snapshot, SnapshotError> {
-    let (header, rest) = bytes.split_at_checked(HEADER_BYTES).ok_or(SnapshotError::NotASnapshot)?;
-    if !header.starts_with(MAGIC) {
-        return Err(SnapshotError::NotASnapshot);
+    let mut decoder = Decoder::default();
+    // In pieces, so that the decoder copies no more than one of them.
+    for piece in bytes.chunks(64 << 10) {
+        decoder.push(piece)?;
     }
-    if header[MAGIC.len()] != VERSION {
-        return Err(SnapshotError::Version(header[MAGIC.len()]));
-    }
-    let (body, crc) = rest.split_last_chunk::<4>().ok_or(SnapshotError::Damaged)?;
-    if crc32fast::hash(&bytes[..bytes.len() - 4]).to_le_bytes() != *crc {
-        return Err(SnapshotError::Damaged);
-    }
-    match postcard::take_from_bytes(body) {
-        Ok(((meta, store), [])) => Ok(Snapshot { meta, store }),
-        _ => Err(SnapshotError::Damaged),
-    }
+    decoder.finish()
 }
 
-/// A piece of `bytes` from `offset` on, at most `limit` long, and whether it is the last.
-pub fn chunk(bytes: &Bytes, offset: u64, limit: usize) -> (Bytes, bool) {
-    let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
-    let end = start.saturating_add(limit).min(bytes.len());
-    (bytes.slice(start..end), end == bytes.len())
+/// The checksum of some bytes and then `bytes`, where `before` is that of the first.
+fn crc_on(before: u32, bytes: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new_with_initial(before);
+    hasher.update(bytes);
+    hasher.finalize()
 }

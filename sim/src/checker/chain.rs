@@ -63,7 +63,14 @@ impl Chains {
     }
 
     /// Log Matching: an index and a term name one entry, and one log before it.
-    fn record(&mut self, node: NodeId, before: EntryId, id: EntryId, chain: Chain, entry: &Entry) -> Check {
+    fn record(
+        &mut self,
+        node: NodeId,
+        before: EntryId,
+        id: EntryId,
+        chain: Chain,
+        entry: &Entry,
+    ) -> Check {
         if let Some(known) = self.chain(id) {
             return ensure(known == chain, Property::LogMatching, || {
                 format!("entry {id} of node {node}, or one before it, is not what it was elsewhere")

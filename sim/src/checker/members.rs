@@ -10,7 +10,11 @@ use raft_core::raft::message::Payload;
 use std::collections::BTreeSet;
 
 /// The configuration in force at an entry.
-fn in_force<'a>(id: EntryId, chains: &'a Chains, founding: &'a Configuration) -> &'a Configuration {
+pub(super) fn in_force<'a>(
+    id: EntryId,
+    chains: &'a Chains,
+    founding: &'a Configuration,
+) -> &'a Configuration {
     match chains.get(chains.configured_by(id)).map(|link| &link.entry.payload) {
         Some(Payload::Configuration(configuration)) => configuration,
         _ => founding,

@@ -7,7 +7,7 @@ use crate::checker::violation::{Check, Property, ensure};
 use raft_core::config::Limits;
 use raft_core::id::{Index, NodeId};
 use raft_core::kv::command::Item;
-use raft_core::raft::message::{AppendResult, Body, Entry, Message};
+use raft_core::raft::message::{AppendResult, Body, Entry, Message, Payload};
 use raft_core::request::{Reply, Response};
 
 /// A message of consensus leaves for `to`.
@@ -39,16 +39,15 @@ pub(super) fn check_message(
         Body::AppendEntriesReply {
             result: AppendResult::Matched { match_index } | AppendResult::Full { match_index },
             ..
-        } => {
-            ensure(*match_index <= memory.reached_in(*term), Property::DurablePromises, || {
-                format!(
-                    "node {node} acknowledges entries up to {match_index} in term {term}, but its disk \
+        } => ensure(*match_index <= memory.reached_in(*term), Property::DurablePromises, || {
+            format!(
+                "node {node} acknowledges entries up to {match_index} in term {term}, but its disk \
                      holds {memory}"
-                )
-            })
-        }
+            )
+        }),
         Body::AppendEntries { entries, .. } => {
-            let bytes: usize = entries.iter().map(Entry::size).sum();
+            let commands = entries.iter().filter(|e| matches!(e.payload, Payload::Command(_)));
+            let bytes: usize = commands.map(Entry::size).sum();
             let fits = entries.len() <= limits.append_entries_max.max(1)
                 && (bytes <= limits.append_bytes_max || entries.len() == 1);
             ensure(fits, Property::Bounds, || {

@@ -45,7 +45,8 @@ impl Truth {
     pub(super) fn commit(&mut self, entry: &Entry, sometimes: &mut Sometimes) -> Check {
         self.applied = self.applied.next();
         if let Payload::Command(bytes) = &entry.payload {
-            let command: Command = postcard::from_bytes(bytes).expect("a leader's command is readable");
+            let command: Command =
+                postcard::from_bytes(bytes).expect("a leader's command is readable");
             self.carry_out(&command, sometimes)?;
         }
         self.states.insert(self.applied, self.store.clone());
@@ -90,7 +91,12 @@ impl Truth {
         })
     }
 
-    fn carry_out_plainly(&mut self, index: Index, key: &Bytes, call: &Call) -> Result<Written, Error> {
+    fn carry_out_plainly(
+        &mut self,
+        index: Index,
+        key: &Bytes,
+        call: &Call,
+    ) -> Result<Written, Error> {
         let before = self.plain.get(key);
         let revision = before.map(|(_, revision)| *revision);
         let (Call::Set { condition, .. } | Call::Delete { condition }) = call else {
@@ -142,7 +148,9 @@ impl Truth {
         }
         ensure(index == self.applied && store == self.store, Property::NoLoss, || {
             let applied = self.applied;
-            format!("of {applied} committed entries, the disk of node {node} leads to another state")
+            format!(
+                "of {applied} committed entries, the disk of node {node} leads to another state"
+            )
         })
     }
 
@@ -150,7 +158,8 @@ impl Truth {
     /// asked.
     pub(super) fn check_answer(&self, operation: &Operation, newest: Index) -> Check {
         let Operation { key, call, result, .. } = operation;
-        let effects = || self.by_key.get(key).into_iter().flatten().map(|place| &self.effects[*place]);
+        let effects =
+            || self.by_key.get(key).into_iter().flatten().map(|place| &self.effects[*place]);
         let at = |revision: Index| effects().find(|effect| effect.index == revision);
         let holds = match result {
             None | Some(Outcome::ConditionFailed { .. }) => return Ok(()),
@@ -160,12 +169,10 @@ impl Truth {
                     format!("the log says nothing of this write: {operation}")
                 });
             }
-            Some(Outcome::Value { value, revision }) => {
-                *revision >= newest
-                    && at(*revision).is_some_and(
-                        |effect| matches!(&effect.call, Call::Set { value: set, .. } if set == value),
-                    )
-            }
+            Some(Outcome::Value { value, revision }) => *revision >= newest
+                && at(*revision).is_some_and(
+                    |effect| matches!(&effect.call, Call::Set { value: set, .. } if set == value),
+                ),
             // Nothing was ever acknowledged, or something was removed since.
             Some(Outcome::NotFound) => {
                 newest == Index(0)
@@ -173,7 +180,9 @@ impl Truth {
             }
         };
         ensure(holds, Property::FreshReads, || {
-            format!("a read misses what was acknowledged before it, at revision {newest}: {operation}")
+            format!(
+                "a read misses what was acknowledged before it, at revision {newest}: {operation}"
+            )
         })
     }
 }

@@ -128,7 +128,9 @@ impl Sim {
     }
 
     fn restart(&mut self, place: usize) -> Check {
-        if self.nodes[place].is_up() { Ok(()) } else { self.start(place) }
+        let node = &self.nodes[place];
+        let stays = node.is_up() || (node.abandoned && self.ending);
+        if stays { Ok(()) } else { self.start(place) }
     }
 
     fn pause(&mut self, place: usize) -> Check {

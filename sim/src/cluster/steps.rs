@@ -136,7 +136,8 @@ impl Sim {
         self.queue.cancel(node.wake.take().map(|(_, key)| key));
         if deadline != Instant::MAX {
             let late = self.random.duration(Duration::ZERO, self.options.work_max);
-            let key = self.queue.at(node.clock.when(deadline).max(self.now) + late, Event::Wake(node.id));
+            let key =
+                self.queue.at(node.clock.when(deadline).max(self.now) + late, Event::Wake(node.id));
             node.wake = Some((deadline, key));
         }
     }

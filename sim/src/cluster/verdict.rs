@@ -66,7 +66,9 @@ impl Sim {
     /// durable; no change of the members under way, and nobody left who waits to vote.
     fn has_converged(&self) -> bool {
         let leader = (0..self.nodes.len()).find(|place| self.is_leader(*place));
-        let Some(leader) = leader.and_then(|place| self.nodes[place].replica()) else { return false };
+        let Some(leader) = leader.and_then(|place| self.nodes[place].replica()) else {
+            return false;
+        };
         let configuration = leader.raft().configuration();
         let state = |replica: &Replica| {
             let (raft, log): (_, &Log) = (replica.raft(), replica.raft().log());

@@ -61,8 +61,9 @@ pub fn certify(history: &[Operation], effects: &[Effect]) -> Result<Unknown, Str
             continue;
         }
         let operation = &history[number];
-        let place = place(operation, of_key(&operation.key), floors[number])
-            .ok_or_else(|| format!("after entry {}, the log has no place for {operation}", floors[number]))?;
+        let place = place(operation, of_key(&operation.key), floors[number]).ok_or_else(|| {
+            format!("after entry {}, the log has no place for {operation}", floors[number])
+        })?;
         if let Some(Outcome::Written { .. }) = operation.result
             && let Some(other) = claimed.insert(place, number)
         {
@@ -79,13 +80,15 @@ fn place(operation: &Operation, effects: &[&Effect], floor: Index) -> Option<Ind
     if let Outcome::Written { revision, existed } = outcome {
         let at = effects.binary_search_by_key(revision, |effect| effect.index).ok()?;
         let Effect { call, existed: did, .. } = effects[at];
-        return (*call == operation.call && did == existed && *revision > floor).then_some(*revision);
+        return (*call == operation.call && did == existed && *revision > floor)
+            .then_some(*revision);
     }
     // The states of the key, each from one effect to the next, beginning with that at `floor`. Before the
     // first effect it does not exist.
     let passed = effects.partition_point(|effect| effect.index <= floor);
     let last = passed.checked_sub(1).map(|place| effects[place]);
-    let mut states = std::iter::once(last).chain(effects[passed..].iter().map(|effect| Some(*effect)));
+    let mut states =
+        std::iter::once(last).chain(effects[passed..].iter().map(|effect| Some(*effect)));
     states.find_map(|state| {
         let held = state.and_then(|effect| match &effect.call {
             Call::Set { value, .. } => Some((value, effect.index)),

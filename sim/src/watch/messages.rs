@@ -22,7 +22,8 @@ impl Watch {
                     carried = Some(*to);
                 }
                 Body::AppendEntriesReply {
-                    result: AppendResult::Mismatch { refused, hint }, ..
+                    result: AppendResult::Mismatch { refused, hint },
+                    ..
                 } => self.hinted(raft, *refused, *hint),
                 _ => {}
             }
@@ -92,9 +93,9 @@ impl Watch {
                 s.hit_if(prev.index < raft.snapshot_last().index, Point::AppendBehindSnapshot);
                 s.hit_if(is_current && has_all(raft, *prev, entries), Point::AppendOfKnown);
             }
-            Body::AppendEntriesReply {
-                result: AppendResult::Mismatch { refused, .. }, ..
-            } if is_current && probes(raft, from) => {
+            Body::AppendEntriesReply { result: AppendResult::Mismatch { refused, .. }, .. }
+                if is_current && probes(raft, from) =>
+            {
                 let before = past.refused.insert(from, (raft.term(), *refused));
                 let twice = before.is_some_and(|(term, at)| term == raft.term() && *refused < at);
                 s.hit_if(twice, Point::ProbedTwice);

@@ -55,7 +55,9 @@ fn main() -> ExitCode {
         (Some(seed), None, None) => run_one(&Replay::of_seed(seed), args.trace),
         (None, Some(replay), None) => run_one(&replay, args.trace),
         (None, None, Some(until)) if !args.trace => run_many(args.seed_from, until, args.points),
-        _ => usage("say one of --seed, --replay (both with or without --trace), --seeds and --minutes"),
+        _ => usage(
+            "say one of --seed, --replay (both with or without --trace), --seeds and --minutes",
+        ),
     }
 }
 
@@ -68,9 +70,8 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Args, String> {
     let mut args = Args::default();
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| format!("{word} wants a value"));
-        let number = |text: String| {
-            text.parse().map_err(|_| format!("{word} wants a number, not '{text}'"))
-        };
+        let number =
+            |text: String| text.parse().map_err(|_| format!("{word} wants a number, not '{text}'"));
         match word.as_str() {
             "--seed" => args.seed = Some(number(value()?)?),
             "--replay" => args.replay = Some(value()?.parse()?),
