@@ -20,8 +20,8 @@ use tokio::time::{Instant, sleep};
 /// How long the nodes may take to be one cluster again once nothing is wrong any more.
 pub(crate) const HEAL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Nodes there are beside the founders, to be added to the cluster or to replace others.
-const SPARES: usize = 1;
+/// Nodes there are beside as many as the founders: one to be added, and one to replace another.
+const SPARES: usize = 2;
 
 /// How much later one node may be started than another: others can elect a leader meanwhile.
 const LATE_START_MAX: Duration = Duration::from_millis(1_500);

@@ -232,10 +232,6 @@ impl Fault {
                 Ok(vec![cluster.resize(old).await?])
             }
             Self::Replace(who) => {
-                if cluster.members.len() > cluster.founders {
-                    // The spare is in use.
-                    return Ok(vec![cluster.resize(choose(who, cluster, random).await[0]).await?]);
-                }
                 let old = choose(who, cluster, random).await[0];
                 Ok(vec![old, cluster.replace(old).await?])
             }

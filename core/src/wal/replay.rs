@@ -133,7 +133,10 @@ pub fn replay(segments: &[(u64, &[u8])]) -> Result<Replayed, Damage> {
         if lost_all || durable_record_in(rest, tail.position, tail.position) {
             return Err(Damage::Record { segment: *number, offset: tail.offset });
         }
-        tail.torn = later.is_empty() && record::is_begun(rest, tail.position);
+        // Of a torn write nothing may be left, and of the write behind it all: that must not come back.
+        let is_begun = || record::is_begun(rest, tail.position);
+        let is_followed = || records_in(rest, tail.position).next().is_some();
+        tail.torn = later.is_empty() && (is_begun() || is_followed());
         if tail.torn && makes(Bug::TornTailIsDamage) {
             return Err(Damage::Record { segment: *number, offset: tail.offset });
         }
@@ -233,10 +236,16 @@ fn durable_record_in(bytes: &[u8], start: u64, position: u64) -> bool {
     if makes(Bug::DamageIsTornTail) {
         return false;
     }
-    (0..bytes.len().saturating_sub(record::HEADER_BYTES)).step_by(ALIGN).any(|offset| {
+    records_in(bytes, start).any(|record| record.synced > position)
+}
+
+/// The records in `bytes`, which start at position `start`, wherever they are.
+fn records_in(bytes: &[u8], start: u64) -> impl Iterator<Item = Record> {
+    (0..bytes.len().saturating_sub(record::HEADER_BYTES)).step_by(ALIGN).filter_map(move |offset| {
         // Most of a segment is zeros; no record's position is zero behind the first.
-        bytes[offset..offset + record::HEADER_BYTES] != [0; record::HEADER_BYTES]
-            && record::decode(&bytes[offset..], start + offset as u64)
-                .is_some_and(|record| record.synced > position)
+        match bytes[offset..offset + record::HEADER_BYTES] == [0; record::HEADER_BYTES] {
+            true => None,
+            false => record::decode(&bytes[offset..], start + offset as u64),
+        }
     })
 }

@@ -180,10 +180,17 @@ impl Sim {
         if node.is_up() { self.deliver(id, Input::DiskFull(is_full)) } else { Ok(()) }
     }
 
-    /// Only while enough others remember what this node knew.
+    /// Only while enough others remember what this node knew, and not before the lives of the founding
+    /// members are known: until then nobody can tell the new life from the old.
     fn wipe(&mut self, place: usize) -> Check {
         let id = self.nodes[place].id;
-        if !self.has_well_quorum(|voter| voter == id) {
+        let mut configurations = self.checker.configurations();
+        let too_early = self.nodes[place].is_founder
+            && configurations.any(|configuration| {
+                let mut members = configuration.members.values();
+                members.any(|member| member.incarnation == Incarnation::UNKNOWN)
+            });
+        if too_early || !self.has_well_quorum(|voter| voter == id) {
             return Ok(());
         }
         self.crash(place)?;
