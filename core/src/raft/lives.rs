@@ -97,16 +97,24 @@ impl Raft {
         self.lives.turned_away
     }
 
-    /// A server that starts votes only if it was there at the founding, or its log has admitted it.
+    /// A server that starts votes only if it was there at the founding, or its log has ever admitted it.
     pub(super) fn look_whether_admitted(&mut self) {
-        self.lives.turned_away = !self.configuration().members.contains_key(&self.config.id);
+        let (id, life) = (self.id(), self.config.incarnation);
+        let mut known = self.configurations.iter().map(|(_, configuration)| configuration);
+        self.lives.turned_away =
+            !known.any(|known| known.members.contains_key(&id) && !known.is_stranger(id, life));
     }
 
-    /// Whether this life may stand for election: it has a vote, and nobody has said that it has not.
+    /// Whether this life may stand for election: it has a vote, and nobody has said that it has not. A
+    /// removal that is not committed does not count: it may be that nobody else can be elected, for want of
+    /// the entry that removes this server (thesis §4.2.2).
     pub(super) fn may_stand(&self) -> bool {
         let (id, life) = (self.id(), self.config.incarnation);
-        let configuration = self.configuration();
-        configuration.is_voter(id) && !configuration.is_stranger(id, life) && !self.is_turned_away()
+        let committed = self.configurations.partition_point(|(index, _)| *index <= self.commit);
+        let mut known = self.configurations[committed.saturating_sub(1)..].iter();
+        known.any(|(_, configuration)| configuration.is_voter(id))
+            && !self.configuration().is_stranger(id, life)
+            && !self.is_turned_away()
     }
 
     /// A configuration is in force that may name this life, or take back who was a stranger.
