@@ -187,7 +187,7 @@ impl Client {
         let patience = if once { self.timeout } else { ANSWER_TIMEOUT_MAX.min(self.timeout / 3) };
         match connection.ask(request, deadline.min(Instant::now() + patience)).await {
             Ok(Err(Error::NotLeader { hint: Some(leader) })) if once => {
-                
+                self.hint = connection.address_of(leader, deadline).await;
                 Attempt::Answered(Err(Error::NotLeader { hint: Some(leader) }))
             }
             Ok(Err(Error::SessionExpired)) => {

@@ -164,7 +164,7 @@ impl Writer {
         self.sync()?;
         // The reserve is not for marks.
         if (is_idle || is_last) && !self.is_marked && !self.spares.is_full() {
-            let ops = Vec::new();
+            let ops = self.wal.mark().unwrap_or_default();
             self.perform(ops)?;
             self.sync()?;
             self.is_marked = true;

@@ -166,7 +166,7 @@ async fn live(
 /// A leader hands over before it goes, so that the others need not first miss it.
 async fn hand_over(node: &Node) {
     let transfer = node.inbox.ask(Request::Transfer { to: None });
-    drop(transfer);
+    let _ = timeout(Timing::default().election_timeout_max, transfer).await;
 }
 
 /// The replica as the disk remembers it, and the thread that will write for it.

@@ -111,8 +111,8 @@ async fn receive_batches(node: &Node, socket: &mut Socket, peer: PeerId, mut sea
             Err(fault) => return fault,
         };
         let is_proper = |envelope: &Envelope| {
-            (envelope.from, envelope.to)
-                == (peer.node, node.identity.node)
+            (envelope.from, envelope.incarnation, envelope.to)
+                == (peer.node, peer.incarnation, node.identity.node)
         };
         if !envelopes.iter().all(is_proper) {
             return Fault::Foul(Error::Denied {

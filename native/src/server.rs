@@ -230,7 +230,7 @@ impl Server {
             && configuration.members.get(&node).is_some_and(is_admitted);
         if self.has_set_aside && votes {
             self.has_set_aside = false;
-
+            self.disk.remove_set_aside();
         }
     }
 }

@@ -87,7 +87,7 @@ impl Seats {
         if known.taken.iter().flatten().any(is_other_alive) {
             return Err(Error::NodeTaken { node });
         }
-        if false && known.last.is_some_and(|last| process.is_copy_from_before(last)) {
+        if known.last.is_some_and(|last| process.is_copy_from_before(last)) {
             return Err(Error::OlderCopy { node });
         }
         let (_sitting, sitting) = oneshot::channel();
