@@ -98,7 +98,7 @@ impl Sim {
         nodes.iter().for_each(|node| checker.wiped(node.id, node.life));
         let mut sim = Self {
             watch: Watch::new(nodes.len(), options.limits.clone()),
-            checker: checker,
+            checker,
             nodes,
             clocks,
             network: Network::new(options.network.clone(), seed),
@@ -131,8 +131,15 @@ impl Sim {
         for client in 1..self.workload.len() {
             self.client_at(client, self.now);
         }
+        let mut ends = false;
         for (time, command) in commands {
+            ends |= command == Command::EndFaults;
             self.queue.at(time, Event::Command(command));
+        }
+        // A run with faults has an end, whatever was left out of its plan.
+        if let Some(faults) = self.options.faults.as_ref().filter(|_| !ends) {
+            let end = Instant(0) + faults.lasting;
+            self.queue.at(end, Event::Command(Command::EndFaults));
         }
     }
 

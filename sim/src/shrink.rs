@@ -8,9 +8,6 @@ use crate::replay::{Failure, Replay};
 use raft_core::config::Limits;
 use std::time::Duration;
 
-/// How many events are spent on finding a smaller run: some tens of seconds.
-const EVENTS_MAX: u64 = 40_000_000;
-
 /// How many seeds are tried where options become simpler: the draws are others then anyway.
 const SEEDS_TRIED: u64 = 4;
 
@@ -25,16 +22,17 @@ pub struct Shrunk {
     pub runs: u64,
 }
 
-/// The smallest run that fails as `replay` does; `None` if that does not fail at all.
-pub fn shrink(replay: &Replay) -> Option<Shrunk> {
-    let mut search = Search { best: None, runs: 0, events: 0 };
+/// The smallest run that fails as `replay` does and that is found before `events_max` events have been
+/// played; `None` if it does not fail at all.
+pub fn shrink(replay: &Replay, events_max: u64) -> Option<Shrunk> {
+    let mut search = Search { best: None, runs: 0, events: 0, events_max };
     search.best = Some(search.failing(replay.clone())?);
     loop {
         let before = search.best.clone();
         search.drop_commands();
         search.end_sooner();
         search.simplify();
-        if search.best == before || search.events >= EVENTS_MAX {
+        if search.best == before || search.events >= events_max {
             let (replay, failure) = search.best?;
             return Some(Shrunk { replay, failure, runs: search.runs });
         }
@@ -45,6 +43,7 @@ struct Search {
     best: Option<(Replay, Failure)>,
     runs: u64,
     events: u64,
+    events_max: u64,
 }
 
 impl Search {
@@ -63,7 +62,7 @@ impl Search {
 
     /// Whether a smaller run fails, too: then it is the best from now on.
     fn try_out(&mut self, candidate: Replay) -> bool {
-        if self.events >= EVENTS_MAX {
+        if self.events >= self.events_max {
             return false;
         }
         let found = self.failing(candidate);

@@ -235,7 +235,7 @@ impl Watch {
         let s = &mut self.sometimes;
         let voters = raft.configuration().voters.len();
         s.hit_if(voters == 1, Point::ElectedAlone);
-        s.hit_if(voters % 2 == 0, Point::ElectedInEvenCluster);
+        s.hit_if(voters.is_multiple_of(2), Point::ElectedInEvenCluster);
         let awake = nodes.iter().filter(|node| node.is_up() && !node.is_paused()).count();
         s.hit_if(awake < voters && awake == voters / 2 + 1, Point::ElectedByLastQuorum);
         s.hit_if(nodes.iter().any(|node| !node.is_up()), Point::ElectedWhileNodesAreDown);

@@ -168,7 +168,7 @@ fn no_leader_believes_more_than_is_on_a_disk() {
     let mut world = World::new();
     world.leader(1, 2, &[2, 2]).unwrap();
     world.sync(2, 2, &[2]);
-    let mut progress = Progress::new(Epoch(1), Incarnation(2), Index(2));
+    let mut progress = Progress::new(Epoch(1), Incarnation::UNKNOWN, Index(2));
     progress.matched(Index(1), Round(1));
     world.followers.insert(NodeId(2), progress.clone());
     let leader = Node { leads: true, ..Node::new(1, 2, &[2, 2]) };
@@ -474,9 +474,7 @@ fn sends(from: u64, to: u64, term: u64, body: Body) -> Effects {
 /// Nothing in these logs is durable as far as the node itself says.
 fn log(node: &Node) -> Log {
     let mut log = Log::restore(EntryId::default(), Vec::new());
-    for entry in node.entries.clone() {
-        log.append(entry);
-    }
+    node.entries.iter().cloned().for_each(|entry| _ = log.append(entry));
     log
 }
 

@@ -184,9 +184,8 @@ impl Sim {
     /// members are known: until then nobody can tell the new life from the old.
     fn wipe(&mut self, place: usize) -> Check {
         let id = self.nodes[place].id;
-        let mut configurations = self.checker.configurations();
         let too_early = self.nodes[place].is_founder
-            && configurations.any(|configuration| {
+            && self.checker.configurations().any(|configuration| {
                 let mut members = configuration.members.values();
                 members.any(|member| member.incarnation == Incarnation::UNKNOWN)
             });

@@ -29,6 +29,9 @@ is 0 if nothing was violated, 1 if something was, 2 for a mistake in the argumen
 /// A batch of so many seeds must come to every point. The rarest come up a few times in a thousand seeds.
 const SEEDS_FOR_ALL_POINTS: u64 = 20_000;
 
+/// How many events are spent on making a failing run small: some tens of seconds.
+const SHRINK_EVENTS_MAX: u64 = 40_000_000;
+
 #[derive(Default)]
 struct Args {
     seed: Option<u64>,
@@ -93,7 +96,7 @@ fn run_one(replay: &Replay, trace: bool) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let batch = Batch::of(replay);
-    let failed = batch.failed.iter().map(|(_, failure)| report(replay, failure, !trace)).count();
+    let failed = batch.failed.values().map(|failure| report(replay, failure, !trace)).count();
     println!("{batch}");
     ExitCode::from(u8::from(failed > 0))
 }
@@ -150,7 +153,7 @@ fn report(replay: &Replay, failure: &Failure, with_small: bool) {
     if !with_small {
         return;
     }
-    let Some(Shrunk { replay, failure, runs }) = shrink(replay) else {
+    let Some(Shrunk { replay, failure, runs }) = shrink(replay, SHRINK_EVENTS_MAX) else {
         eprintln!("It does not fail when it is played again, which is a failure of its own.");
         return;
     };
