@@ -492,6 +492,7 @@ fn view<'a>(
         commit: Index(node.commit),
         applied: Index(node.applied),
         snapshot: EntryId::default(),
+        disk_is_full: false,
         configuration,
         log,
         store: &node.store,

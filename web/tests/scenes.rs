@@ -306,7 +306,7 @@ fn picture_has_every_node_and_every_message() {
 
 #[test]
 fn story_tells_of_elections_with_reasons_and_not_of_every_message() {
-    let mut run = playground(42, 5);
+    let mut run = playground(7, 5);
     let scene = until(&mut run, is_settled);
     let told = |part: &str| scene.story.iter().any(|happening| happening.says.contains(part));
     assert!(told("stands for election in term 1") && told("leads term 1"));

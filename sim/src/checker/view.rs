@@ -26,6 +26,8 @@ pub struct View<'a> {
     pub applied: Index,
     /// The last entry of its newest snapshot.
     pub snapshot: EntryId,
+    /// Whether its disk has no room for more.
+    pub disk_is_full: bool,
     /// The configuration it acts by.
     pub configuration: &'a Configuration,
     /// Its log.
@@ -49,6 +51,7 @@ impl<'a> View<'a> {
             commit: raft.commit_index(),
             applied: replica.applied_index(),
             snapshot: raft.snapshot_last(),
+            disk_is_full: raft.disk_is_full(),
             configuration: raft.configuration(),
             log: raft.log(),
             store: replica.store(),

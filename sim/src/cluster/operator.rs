@@ -6,7 +6,8 @@ use crate::cluster::{Sim, address};
 use crate::faults::Command;
 use crate::network::{Cargo, Place};
 use raft_core::id::NodeId;
-use raft_core::raft::membership::{Change, Configuration, Member};
+use raft_core::raft::membership::{Change, Configuration, Goal, Member};
+use raft_core::raft::quorum::has_majority;
 use raft_core::request::{Reply, Request, Response};
 
 /// What came of the operator's questions.
@@ -63,7 +64,12 @@ impl Sim {
             admitted && remembers && !without(voter)
         };
         let well = |configuration: &Configuration| {
-            configuration.has_quorum(|voter| is_well(configuration, voter))
+            let is_well = |node: NodeId| is_well(configuration, node);
+            // A learner may get its vote before the leader notices that it has lost its data.
+            let mut voters_to_come = configuration.voters.clone();
+            let learners = configuration.learners.iter().filter(|(_, goal)| **goal != Goal::Stay);
+            voters_to_come.extend(learners.map(|(node, _)| *node));
+            configuration.has_quorum(is_well) && has_majority(&voters_to_come, is_well)
         };
         self.checker.configurations().all(well)
     }
