@@ -2,7 +2,7 @@
 //! has to catch each of them, or its silence means little.
 //!
 //! A mistake is made only in a build with `--cfg seeded_bugs`, which refuses to contain a node, and only
-//! when [`make`] has chosen it. In any other build [`makes`] is `false` at compile time, and leaves no
+//! when `make` has chosen it. In any other build `makes` is `false` at compile time, and leaves no
 //! trace in the program. At each place the right rule stands beside the mistake that teaches it.
 
 #[cfg(seeded_bugs)]
