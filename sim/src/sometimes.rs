@@ -120,7 +120,7 @@ points! {
 
     // Reads and writes of clients.
     ReadAnswered: "a leader answered a read",
-    ReadPassedOn: "a read was passed on to the leader",
+    ReadPassedOn: "a follower asked its leader how far to apply the log for a read",
     ReadBeforeFirstCommit: "a read came before the leader had committed in its term",
     ReadConfirmedAfterPause: "a read was confirmed after its leader had stood still",
     ReadLostLeader: "a read lost its leader",

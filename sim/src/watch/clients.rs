@@ -52,11 +52,7 @@ impl Watch {
 
     /// A node passes a client's request on to its leader.
     pub(super) fn passed_on(&mut self, request: &Request) {
-        match request {
-            Request::Read { .. } => self.sometimes.hit(Point::ReadPassedOn),
-            Request::Write { .. } => self.sometimes.hit(Point::WritePassedOn),
-            _ => {}
-        }
+        self.sometimes.hit_if(matches!(request, Request::Write { .. }), Point::WritePassedOn);
     }
 
     /// A node's answers leave.

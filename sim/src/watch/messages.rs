@@ -105,6 +105,7 @@ impl Watch {
                 s.hit_if(meta.last.index <= raft.commit_index(), Point::SnapshotNeedless);
                 past.receiving = !done && meta.last.index > raft.commit_index();
             }
+            Body::ReadIndex { .. } => s.hit(Point::ReadPassedOn),
             _ => {}
         }
     }
