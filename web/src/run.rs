@@ -24,7 +24,7 @@ pub struct Run {
 impl Run {
     /// The beginning of a session.
     pub fn new(session: Session) -> Self {
-        let mut sim = Sim::new(session.options());
+        let mut sim = session.begin();
         sim.keep_trace(true);
         let mut story = Story::default();
         story.follow(&sim);

@@ -4,7 +4,8 @@
 use crate::layout;
 use raft_core::id::NodeId;
 use raft_core::time::Instant;
-use raft_sim::{Command, Options};
+use raft_sim::replay::Replay;
+use raft_sim::{Command, Options, Sim};
 use std::collections::BTreeSet;
 
 /// The most commands a link may carry: more than a person gives, and little to hold.
@@ -25,6 +26,8 @@ pub struct Session {
     pub cluster: Cluster,
     /// What was done to it, in order. A command comes after every event of its moment.
     pub commands: Vec<(Instant, Command)>,
+    /// A run that the simulator's tests found, whole: it takes the place of seed and cluster.
+    pub replay: Option<Replay>,
 }
 
 /// What a session's cluster is.
@@ -49,24 +52,25 @@ impl Default for Session {
 impl Session {
     /// A fresh session: nothing has been done yet.
     pub fn new(seed: u64, cluster: Cluster) -> Self {
-        Self { seed, cluster, commands: Vec::new() }
+        Self { seed, cluster, commands: Vec::new(), replay: None }
     }
 
-    /// What the simulator is to play.
-    pub fn options(&self) -> Options {
-        match self.cluster {
-            Cluster::Playground(nodes) => Options::playground(self.seed, nodes),
-            Cluster::Swarm => Options::swarm(self.seed),
+    /// The cluster at the beginning.
+    pub fn begin(&self) -> Sim {
+        match (&self.replay, self.cluster) {
+            (Some(replay), _) => replay.begin(),
+            (None, Cluster::Playground(nodes)) => Sim::new(Options::playground(self.seed, nodes)),
+            (None, Cluster::Swarm) => Sim::new(Options::swarm(self.seed)),
         }
     }
 
     /// The session as the fragment of a link: `v1.seed=42.nodes=5.do=1500000-crash-3`.
     pub fn to_link(&self) -> String {
-        let mut link = format!("v1.seed={}", self.seed);
-        match self.cluster {
-            Cluster::Playground(nodes) => link.push_str(&format!(".nodes={nodes}")),
-            Cluster::Swarm => link.push_str(".run=swarm"),
-        }
+        let mut link = match (&self.replay, self.cluster) {
+            (Some(replay), _) => format!("v1.replay={replay}"),
+            (None, Cluster::Playground(nodes)) => format!("v1.seed={}.nodes={nodes}", self.seed),
+            (None, Cluster::Swarm) => format!("v1.seed={}.run=swarm", self.seed),
+        };
         let commands: Vec<String> = self
             .commands
             .iter()
@@ -107,6 +111,7 @@ impl Session {
                 self.cluster = Cluster::Playground(nodes);
             }
             ("run", "swarm") => self.cluster = Cluster::Swarm,
+            ("replay", run) => self.replay = Some(run.parse().ok()?),
             ("do", commands) => {
                 let commands = commands.split('~').take(COMMANDS_MAX + 1);
                 self.commands = commands.map(timed_command).collect::<Option<_>>()?;
@@ -219,7 +224,7 @@ mod tests {
         ];
         let at = |(n, command)| (Instant(1_000 * n as u64), command);
         let commands = commands.into_iter().enumerate().map(at).collect();
-        Session { seed: u64::MAX, cluster: Cluster::Playground(7), commands }
+        Session { seed: u64::MAX, cluster: Cluster::Playground(7), commands, replay: None }
     }
 
     #[test]
@@ -269,6 +274,17 @@ mod tests {
         for link in damaged {
             let error = Session::from_link(link).expect_err(&link[..link.len().min(40)]);
             assert!(error.ends_with('.') && error.len() < 200, "{error}");
+        }
+    }
+
+    #[test]
+    fn run_that_a_test_found_is_a_link() {
+        let replay = Replay::of_seed(7);
+        let session = Session::from_link(&format!("v1.replay={replay}")).unwrap();
+        assert_eq!(Session::from_link(&session.to_link()), Ok(session.clone()));
+        let (mut sim, mut same) = (session.begin(), replay.begin());
+        for _ in 0..500 {
+            assert_eq!((sim.step(), sim.trace_hash()), (same.step(), same.trace_hash()));
         }
     }
 }
