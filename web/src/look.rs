@@ -126,7 +126,7 @@ fn node(run: &Run, view: &View, stage: &Stage, node: &raft_sim::Node) -> Node {
     };
     let raft = replica.raft();
     let longest_us = sim.options().timing.election_timeout_max.as_micros() as f64;
-    let timer_us = patience_us(sim, raft);
+    let timer_us = patience_us(sim, raft, node.time(sim.now()));
     let last = raft.log().last().index;
     Node {
         role: role(raft),
@@ -145,15 +145,15 @@ fn node(run: &Run, view: &View, stage: &Stage, node: &raft_sim::Node) -> Node {
 }
 
 /// Microseconds until the node stands for election or, if it leads, until it steps down because it has
-/// heard from no quorum.
-fn patience_us(sim: &Sim, raft: &Raft) -> Option<u64> {
+/// heard from no quorum. `now` is what its own clock shows.
+fn patience_us(sim: &Sim, raft: &Raft, now: Instant) -> Option<u64> {
     if let Some(due) = raft.election_due() {
-        return Some(due.0.saturating_sub(sim.now().0));
+        return Some(due.0.saturating_sub(now.0));
     }
     let raft::Role::Leader(leader) = raft.role() else { return None };
     let heard_at = |voter: &NodeId| match leader.followers.get(voter) {
         Some(progress) => progress.heard_at.unwrap_or_default(),
-        None => sim.now(),
+        None => now,
     };
     let voters = || raft.configuration().all_voters();
     // The latest moment since which a quorum has been heard from.
@@ -162,7 +162,7 @@ fn patience_us(sim: &Sim, raft: &Raft) -> Option<u64> {
         .filter(|moment| raft.configuration().has_quorum(|voter| heard_at(&voter) >= *moment))
         .max()?;
     let due = heard_at + sim.options().timing.election_timeout_max;
-    (heard_at > Instant(0)).then(|| due.0.saturating_sub(sim.now().0))
+    (heard_at > Instant(0)).then(|| due.0.saturating_sub(now.0))
 }
 
 fn role(raft: &Raft) -> Role {
