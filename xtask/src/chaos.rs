@@ -10,9 +10,3 @@ pub(crate) fn run(arguments: &[&str]) -> Result {
     )?;
     run::run(Command::new(run::target_dir()?.join("release/chaos")).args(arguments))
 }
-
-/// Half a minute of it, with the binaries that the tests use.
-pub(crate) fn slice() -> Result {
-    let program = run::target_dir()?.join("debug/chaos");
-    run::run(Command::new(program).args(["--minutes", "0.5", "--seed", "1"]))
-}
