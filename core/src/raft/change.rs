@@ -37,15 +37,15 @@ impl Raft {
 
     /// Makes `change`. It is made when the entry returned is committed, if the entry there still has that
     /// term; a joint configuration is then left without further asking.
-    pub fn change(&mut self, now: Instant, change: &Change) -> Result<EntryId, Error> {
+    pub fn change(&mut self, now: Instant, change: &Change) -> Result<(EntryId, Outlook), Error> {
         let before = self.begin(now);
-        let next = self.look_at_change(change)?.next;
+        let outlook = self.look_at_change(change)?;
         if self.disk.is_full {
             return Err(Error::DiskFull);
         }
-        let id = self.append(Payload::Configuration(Box::new(next)));
+        let id = self.append(Payload::Configuration(Box::new(outlook.next.clone())));
         before.check(self);
-        Ok(id)
+        Ok((id, outlook))
     }
 
     fn next_configuration(&self, change: &Change) -> Result<Configuration, Refusal> {

@@ -69,14 +69,10 @@ impl Replica {
                     Err(error) => self.answer(origin, Err(error)),
                 }
             }
-            Request::Change { change, .. } => {
-                let outlook = self.raft.look_at_change(&change);
-                let changed = self.raft.change(self.now, &change).and_then(|id| Ok((id, outlook?)));
-                match changed {
-                    Ok((id, outlook)) => self.waiting.change(id, origin, outlook),
-                    Err(error) => self.answer(origin, Err(error)),
-                }
-            }
+            Request::Change { change, .. } => match self.raft.change(self.now, &change) {
+                Ok((id, outlook)) => self.waiting.change(id, origin, outlook),
+                Err(error) => self.answer(origin, Err(error)),
+            },
             Request::Transfer { to } => match self.raft.transfer(self.now, to) {
                 Ok(to) => {
                     let due = self.now + self.config.timing.election_timeout_max * 2;
