@@ -128,8 +128,8 @@ fn a_damaged_or_missing_identity_is_known_by_its_log_and_filled_by_the_others() 
     all_have_the_same(&cluster);
 }
 
-#[test]
-fn an_older_copy_of_a_directory_is_noticed_and_begins_a_new_life() {
+/// Node 1 is down, and its directory is a copy from before its last start. Also which life that is.
+fn older_copy_put_back() -> (Cluster, Incarnation) {
     let mut cluster = start_of(0);
     write_a_little(&cluster);
     let (dir, backup) = (cluster.data_dir(1), cluster.dir().join("backup"));
@@ -141,6 +141,12 @@ fn an_older_copy_of_a_directory_is_noticed_and_begins_a_new_life() {
     cluster.kill(1);
     fs::remove_dir_all(&dir).unwrap();
     fs::rename(&backup, &dir).unwrap();
+    (cluster, before)
+}
+
+#[test]
+fn an_older_copy_of_a_directory_is_noticed_and_begins_a_new_life() {
+    let (mut cluster, before) = older_copy_put_back();
     cluster.start_node(1);
     cluster.diagnostics(1).wait_for("that it is older", |line| line.contains("an older copy"));
     is_admitted_again(&cluster, 1, before);
@@ -149,17 +155,7 @@ fn an_older_copy_of_a_directory_is_noticed_and_begins_a_new_life() {
 
 #[test]
 fn an_older_copy_that_meets_who_knows_better_only_later_begins_a_new_life_then() {
-    let mut cluster = start_of(0);
-    write_a_little(&cluster);
-    let (dir, backup) = (cluster.data_dir(1), cluster.dir().join("backup"));
-    cluster.kill(1);
-    copy(&dir, &backup);
-    cluster.start_node(1);
-    write_a_little(&cluster);
-    let before = life(&cluster, 1);
-    cluster.kill(1);
-    fs::remove_dir_all(&dir).unwrap();
-    fs::rename(&backup, &dir).unwrap();
+    let (mut cluster, before) = older_copy_put_back();
     // Nobody answers while it starts.
     cluster.node(2).pause();
     cluster.node(3).pause();
