@@ -215,6 +215,12 @@ impl Cluster {
             if let Some(end) = self.unexpected_end() {
                 return Err(end);
             }
+            // One that found nobody to join tries again, as a person would have it.
+            for id in self.ids() {
+                if !self.is_running(id) {
+                    self.start(id)?;
+                }
+            }
             if Instant::now() > deadline {
                 let seen = self.describe(&statuses, goal.flatten());
                 return Err(format!("no whole cluster {HEAL_TIMEOUT:?} after the faults: {seen}"));

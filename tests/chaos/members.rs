@@ -75,6 +75,8 @@ impl Cluster {
         if !self.is_running(new) {
             self.start(new)?;
         }
+        // With another fault going on there may be nobody to join, and then it says so and ends.
+        self.node_mut(new).may_end = true;
         self.members.insert(new);
         Ok(new)
     }
