@@ -1,6 +1,7 @@
 //! `raft-cli`: what a person types and a script relies on. Answers go to standard output, all else to
 //! standard error, and the exit code says which kind of failure it was.
 
+mod bench;
 mod member;
 mod output;
 mod status;
@@ -172,6 +173,9 @@ enum Command {
         #[arg(value_parser = node_id)]
         id: Option<NodeId>,
     },
+    /// Measure how fast the cluster is
+    #[command(after_help = bench::EXAMPLES)]
+    Bench(bench::Bench),
     /// Print a completion script for a shell
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {
@@ -290,6 +294,7 @@ async fn run(cli: Cli, output: &Output) -> Result<(), Stop> {
             member::run(command, &cli.cluster.0, &mut client, cli.timeout, output).await
         }
         Command::Transfer { id } => member::transfer(id, &mut client, output).await,
+        Command::Bench(load) => bench::run(load, &cli.cluster.0, cli.timeout, output).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "raft-cli", &mut script);

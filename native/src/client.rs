@@ -2,7 +2,8 @@
 //! or its time is up. A write is retried under its own sequence number, so it never applies twice
 //! (thesis §6.3).
 
-use futures_util::{SinkExt, StreamExt};
+use crate::socket::{self, Fault, Form, Socket, next_frame};
+use futures_util::SinkExt;
 use raft_core::error::Error;
 use raft_core::id::{ClientId, ClusterId, NodeId, Sequence};
 use raft_core::kv::command::Session;
@@ -13,12 +14,11 @@ use std::time::Duration;
 use std::{fmt, io};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout_at};
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::client_async_with_config;
 use tokio_tungstenite::tungstenite::{
-    self, Message,
+    self,
     http::{self, StatusCode},
 };
-use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 /// The path at which a node takes clients.
 pub const CLIENT_PATH: &str = "/v1/client";
@@ -80,9 +80,9 @@ enum Attempt {
 
 /// A WebSocket to one node that has welcomed us.
 #[derive(Debug)]
-struct Connection {
-    socket: WebSocketStream<TcpStream>,
-    welcome: Welcome,
+pub(crate) struct Connection {
+    pub(crate) socket: Socket,
+    pub(crate) welcome: Welcome,
     /// The number of the last request; an answer to an earlier one has nobody waiting.
     last_id: u64,
 }
@@ -172,7 +172,7 @@ impl Client {
         };
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => match Connection::open(address, self.cluster, deadline).await {
+            None => match Connection::open(address, self.cluster, Form::Binary, deadline).await {
                 Ok(connection) => connection,
                 Err(Failure::Refused(error)) => return Attempt::Answered(Err(error)),
                 Err(failure) => return Attempt::NotSent(failure),
@@ -243,7 +243,7 @@ fn holds_for_every_try(error: &Error) -> bool {
 /// Asks the node at `address`, once, how it is and which cluster it belongs to.
 pub async fn status(address: &str, timeout: Duration) -> Result<(ClusterId, Status), Failure> {
     let deadline = Instant::now() + timeout;
-    let mut connection = Connection::open(address, None, deadline).await?;
+    let mut connection = Connection::open(address, None, Form::Binary, deadline).await?;
     match connection.ask(&Request::Status, deadline).await {
         Ok(Ok(Reply::Status(status))) => Ok((connection.welcome.cluster, *status)),
         Ok(Ok(_)) => Err(unreachable(address, "it answered another question")),
@@ -254,19 +254,20 @@ pub async fn status(address: &str, timeout: Duration) -> Result<(ClusterId, Stat
 
 /// Asks who answers at `address`.
 pub async fn welcome(address: &str, timeout: Duration) -> Result<Welcome, Failure> {
-    let connection = Connection::open(address, None, Instant::now() + timeout).await?;
-    Ok(connection.welcome)
+    let by = Instant::now() + timeout;
+    Ok(Connection::open(address, None, Form::Binary, by).await?.welcome)
 }
 
 impl Connection {
     /// Dials, says hello and waits for the welcome. [`Failure::Refused`] if the node says goodbye.
-    async fn open(
+    pub(crate) async fn open(
         address: &str,
         cluster: Option<ClusterId>,
+        form: Form,
         deadline: Instant,
     ) -> Result<Self, Failure> {
         let by = deadline.min(Instant::now() + CONNECT_TIMEOUT);
-        let dialled = timeout_at(by, Self::dial(address, cluster)).await;
+        let dialled = timeout_at(by, Self::dial(address, cluster, form)).await;
         match dialled.unwrap_or_else(|_| Err(unreachable(address, "no answer")))? {
             (socket, Frame::Welcome(welcome)) => Ok(Self { socket, welcome, last_id: 0 }),
             (_, Frame::Goodbye(error)) => Err(Failure::Refused(error)),
@@ -278,15 +279,13 @@ impl Connection {
     async fn dial(
         address: &str,
         cluster: Option<ClusterId>,
-    ) -> Result<(WebSocketStream<TcpStream>, Frame), Failure> {
+        form: Form,
+    ) -> Result<(Socket, Frame), Failure> {
         let broken = |error: io::Error| unreachable(address, error.to_string());
         let stream = TcpStream::connect(address).await.map_err(broken)?;
         // A request is one small write that must not wait for the acknowledgement of the one before.
         stream.set_nodelay(true).map_err(broken)?;
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER_BYTES)
-            .max_message_size(Some(CLIENT_FRAME_BYTES_MAX))
-            .max_frame_size(Some(CLIENT_FRAME_BYTES_MAX));
+        let config = socket::config(CLIENT_FRAME_BYTES_MAX, READ_BUFFER_BYTES);
         let url = format!("ws://{address}{CLIENT_PATH}");
         let upgraded = client_async_with_config(url, stream, Some(config)).await;
         let (mut socket, _) = upgraded.map_err(|error| match error {
@@ -294,9 +293,10 @@ impl Connection {
             error => unreachable(address, error.to_string()),
         })?;
         let hello = Frame::Hello(Hello { version: VERSION, cluster, peer: None });
-        let sent = socket.send(Message::Binary(hello.encode().into())).await;
+        let sent = socket.send(socket::encode(&hello, form)).await;
         sent.map_err(|error| unreachable(address, error.to_string()))?;
-        let first = receive(&mut socket).await.map_err(|reason| unreachable(address, reason))?;
+        let first = next_frame(&mut socket).await;
+        let (first, _) = first.map_err(|fault| unreachable(address, reason(fault)))?;
         Ok((socket, first))
     }
 
@@ -314,18 +314,16 @@ impl Connection {
     /// Sends a request and waits for its answer. `Err` says why none came, and the connection is done.
     async fn ask(&mut self, request: &Request, by: Instant) -> Result<Response, String> {
         self.last_id += 1;
-        let frame = Frame::Request { id: self.last_id, request: request.clone() }.encode();
+        let frame = Frame::Request { id: self.last_id, request: request.clone() };
+        let frame = socket::encode(&frame, Form::Binary);
         if frame.len() > CLIENT_FRAME_BYTES_MAX {
             let (limit, actual) = (CLIENT_FRAME_BYTES_MAX as u64, frame.len() as u64);
             return Ok(Err(Error::TooLarge { limit, actual }));
         }
         let answer = async {
-            self.socket
-                .send(Message::Binary(frame.into()))
-                .await
-                .map_err(|error| error.to_string())?;
+            self.socket.send(frame).await.map_err(|error| error.to_string())?;
             loop {
-                match receive(&mut self.socket).await? {
+                match next_frame(&mut self.socket).await.map_err(reason)?.0 {
                     Frame::Response { id, response } if id == self.last_id => return Ok(response),
                     Frame::Goodbye(error) => return Err(error.to_string()),
                     _ => {}
@@ -336,22 +334,11 @@ impl Connection {
     }
 }
 
-async fn receive(socket: &mut WebSocketStream<TcpStream>) -> Result<Frame, String> {
-    loop {
-        match socket.next().await {
-            Some(Ok(Message::Binary(bytes))) => {
-                return Frame::decode(&bytes).map_err(|error| format!("it sent {error}"));
-            }
-            Some(Ok(Message::Close(Some(close)))) => {
-                return Err(format!("it closed: {}", close.reason));
-            }
-            Some(Ok(Message::Text(_))) => {
-                return Err("it sent text, where binary is spoken".to_owned());
-            }
-            Some(Ok(_)) => {}
-            Some(Err(error)) => return Err(error.to_string()),
-            None => return Err("it closed the connection".to_owned()),
-        }
+/// Why nothing more comes, in words.
+fn reason(fault: Fault) -> String {
+    match fault {
+        Fault::Gone(reason) => reason,
+        Fault::Foul(error) => format!("it sent what is not acceptable: {error}"),
     }
 }
 

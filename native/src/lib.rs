@@ -8,6 +8,7 @@
 
 pub mod address;
 pub mod args;
+pub mod bench;
 pub mod cli;
 pub mod client;
 pub mod clients;

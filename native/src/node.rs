@@ -32,8 +32,8 @@ use tokio::time::timeout;
 pub struct Node {
     /// Who the node is.
     pub identity: Identity,
-    /// The number of this process: the upper half counts the starts of the directory, the lower is random.
-    pub start: u64,
+    /// This process, among the starts of its directory.
+    pub start: Start,
     /// Where it can be dialled.
     pub address: String,
     /// The names it is known by, and the pages it answers.

@@ -31,7 +31,7 @@ pub struct Settled {
     /// Its directory.
     pub opened: Opened,
     /// The number of this process, as its hello tells it.
-    pub start: u64,
+    pub start: Start,
     /// Where the cluster is, as far as is known.
     pub addresses: Vec<String>,
     /// What a person should know of its directory.
@@ -67,11 +67,11 @@ pub async fn settle(
         Content::Whole(_) => must_begin_anew.map(str::to_owned),
         Content::Nothing => None,
     };
-    let random_start = u64::from(random()? as u32);
+    let random_start = random()? as u32;
     let deadline = Instant::now() + SILENCE_MAX;
     let (identity, start) = loop {
         let identity = identity(orders, known.cluster, &found, lost.as_deref())?;
-        let start = u64::from(identity.starts) << 32 | random_start;
+        let start = Start::new(identity.starts, random_start);
         let refusals = greet(&hello(orders, &identity, start), &peers).await;
         let is_older_copy = |error: &Error| matches!(error, Error::OlderCopy { .. });
         let is_taken = |error: &&Error| matches!(error, Error::NodeTaken { .. });
@@ -194,7 +194,7 @@ fn identity(
     Ok(Identity { cluster, node: orders.id, incarnation, starts: 1, origin })
 }
 
-fn hello(orders: &Orders, identity: &Identity, start: u64) -> Hello {
+fn hello(orders: &Orders, identity: &Identity, start: Start) -> Hello {
     let peer = PeerId {
         node: identity.node,
         to: identity.node,

@@ -45,7 +45,7 @@ struct Known {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Process {
     incarnation: Incarnation,
-    start: u64,
+    start: Start,
 }
 
 #[derive(Debug)]
@@ -116,11 +116,11 @@ impl Seats {
 }
 
 impl Process {
-    /// Whether this process began with the directory as it was before `last` began with it. The upper
-    /// half of a start counts, the lower is random: an equal count of another process is a copy, too.
+    /// Whether this process began with the directory as it was before `last` began with it: an equal count
+    /// of another process is a copy, too.
     fn is_copy_from_before(self, last: Self) -> bool {
         let same_life = self.incarnation == last.incarnation;
-        same_life && self.start != last.start && self.start >> 32 <= last.start >> 32
+        same_life && self.start != last.start && self.start.count() <= last.start.count()
     }
 }
 
@@ -169,8 +169,8 @@ mod tests {
     const NODE: NodeId = NodeId(2);
 
     /// Process `random` of the `count`-th start of a life.
-    fn peer(life: u64, count: u64, random: u64) -> PeerId {
-        let (incarnation, start) = (Incarnation(life), count << 32 | random);
+    fn peer(life: u64, count: u32, random: u32) -> PeerId {
+        let (incarnation, start) = (Incarnation(life), Start::new(count, random));
         PeerId {
             node: NODE,
             to: NodeId(1),
