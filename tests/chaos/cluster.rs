@@ -5,7 +5,7 @@ use crate::machine::{Machine, run, tracer};
 use crate::node::{END_TIMEOUT, Node, wait_for_end};
 use crate::random::Random;
 use futures_util::future::join_all;
-use raft_core::id::Index;
+use raft_core::id::{Index, NodeId};
 use raft_core::raft::event::RoleName;
 use raft_core::request::Status;
 use raft_native::client;
@@ -205,7 +205,8 @@ impl Cluster {
                 if self.lacks(&leader.configuration) {
                     self.change_members(&leader.configuration).await;
                 } else {
-                    let known = || statuses.iter().flatten();
+                    let is_member = |s: &&Status| self.members.contains(&(s.node.0 as usize));
+                    let known = || statuses.iter().flatten().filter(is_member);
                     let goal = *goal.get_or_insert(known().map(|s| s.commit_index).max());
                     if known().all(|status| Some(status.applied_index) >= goal) {
                         return self.clear_away();
@@ -229,12 +230,18 @@ impl Cluster {
         }
     }
 
-    /// The leader, if all members say that it leads.
+    /// The leader, if all members of its configuration that are wanted say that it leads. Who waits to be
+    /// added knows of none.
     fn agreed_leader<'a>(&self, statuses: &'a [Option<Status>]) -> Option<&'a Status> {
-        let mut known = statuses.iter().flatten();
-        let leader = known.clone().find(|status| status.role == RoleName::Leader)?;
-        let all_follow = known.all(|status| status.leader == Some(leader.node));
-        (all_follow && statuses.iter().flatten().count() == self.members.len()).then_some(leader)
+        let known = || statuses.iter().flatten();
+        let leading = known().filter(|status| status.role == RoleName::Leader);
+        let leader = leading.max_by_key(|status| status.term)?;
+        let is_wanted = |id: &NodeId| self.members.contains(&(id.0 as usize));
+        let mut members = leader.configuration.members.keys().filter(|id| is_wanted(id));
+        let follows = |id: &NodeId| {
+            known().any(|status| status.node == *id && status.leader == Some(leader.node))
+        };
+        members.all(follows).then_some(leader)
     }
 
     /// Ends nodes that are no members, and what they knew.
@@ -255,10 +262,9 @@ impl Cluster {
         leaders.max_by_key(|status| status.term).map(|status| status.node.0 as usize)
     }
 
-    /// What each member says of itself.
+    /// What each member says of itself, and each node that still runs.
     pub(crate) async fn statuses(&self) -> Vec<Option<Status>> {
-        let members = self.members.iter();
-        let asked = members.map(|id| client::status(self.address(*id), STATUS_TIMEOUT));
+        let asked = self.answerable().map(|id| client::status(self.address(id), STATUS_TIMEOUT));
         let answers = join_all(asked).await;
         answers.into_iter().map(|answer| Some(answer.ok()?.1)).collect()
     }
@@ -288,8 +294,15 @@ impl Cluster {
         }
     }
 
+    /// Members, and nodes that still run though they are to go: one of them may lead.
+    fn answerable(&self) -> impl Iterator<Item = usize> {
+        let nodes = self.nodes.iter();
+        let answerable = |node: &&Node| self.members.contains(&node.id) || node.process.is_some();
+        nodes.filter(answerable).map(|node| node.id)
+    }
+
     fn describe(&self, statuses: &[Option<Status>], goal: Option<Index>) -> String {
-        let one = |(id, status): (&usize, &Option<Status>)| match status {
+        let one = |(id, status): (usize, &Option<Status>)| match status {
             None => format!("node {id} does not answer"),
             Some(status) => format!(
                 "node {id} is {:?} in term {} with leader {:?} and {}, applied {} of {}",
@@ -301,6 +314,6 @@ impl Cluster {
                 goal.unwrap_or(status.commit_index)
             ),
         };
-        self.members.iter().zip(statuses).map(one).collect::<Vec<_>>().join("; ")
+        self.answerable().zip(statuses).map(one).collect::<Vec<_>>().join("; ")
     }
 }
