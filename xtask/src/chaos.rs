@@ -10,3 +10,9 @@ pub(crate) fn run(arguments: &[&str]) -> Result {
     )?;
     run::run(Command::new(run::target_dir()?.join("release/chaos")).args(arguments))
 }
+
+/// Half a minute of it with the binaries that the other tests use: what every test run contains.
+pub(crate) fn slice() -> Result {
+    let chaos = run::target_dir()?.join("debug/chaos");
+    run::run(Command::new(chaos).args(["--minutes", "0.5", "--seed", "1"]))
+}
