@@ -246,7 +246,7 @@ impl Checker {
                 *candidate == node && !view.configuration.is_stranger(voter, *life)
             }),
         };
-        ensure(view.configuration.has_quorum(voted), Property::ElectionSafety, || {
+        ensure(members::has_quorum(view.configuration, voted), Property::ElectionSafety, || {
             format!("node {node} leads term {term} without the votes of a quorum (§5.2)")
         })?;
         // Leaders of late terms commit late entries, so the last one from an earlier term decides.
@@ -317,7 +317,7 @@ impl Checker {
         };
         // The leader may have put another configuration into its log right after, in the same step.
         let before = members::in_force(seen.last, &self.chains, &self.founding);
-        let enough = before.has_quorum(has) || view.configuration.has_quorum(has);
+        let enough = [before, view.configuration].iter().any(|c| members::has_quorum(c, has));
         ensure(enough, Property::DurableQuorum, || {
             format!("leader {node} commits {id}, which is not on the disks of a quorum")
         })

@@ -1,5 +1,6 @@
 //! The machine that plays a run: nodes, the queue of what will happen, and the clock.
 
+mod calm;
 mod commands;
 mod counters;
 mod operator;
@@ -10,6 +11,7 @@ pub use counters::Counters;
 
 use crate::checker::{Broken, Check, Checker, Property, Violation};
 use crate::clock::Clocks;
+use crate::cluster::calm::Calm;
 use crate::cluster::operator::Operator;
 use crate::disk::{Disk, Owner};
 use crate::faults::{self, Command};
@@ -59,6 +61,8 @@ pub struct Sim {
     events_now: u64,
     /// Everything is healed; the run ends when the cluster is well.
     ending: bool,
+    /// It is well.
+    calm: Option<Calm>,
     over: bool,
     violation: Option<Violation>,
 }
@@ -116,6 +120,7 @@ impl Sim {
             lives: 0,
             events_now: 0,
             ending: false,
+            calm: None,
             over: false,
             violation: None,
         };
@@ -195,6 +200,11 @@ impl Sim {
         self.nodes.iter()
     }
 
+    /// The message that the next event brings, if it brings one.
+    pub fn next_flight(&self) -> Option<&Flight> {
+        if self.over { None } else { self.queue.next_flight() }
+    }
+
     /// Every message under way, in the order of arrival.
     pub fn flights(&self) -> impl Iterator<Item = &Flight> {
         self.queue.flights()
@@ -213,6 +223,11 @@ impl Sim {
     /// What happened.
     pub fn trace(&self) -> &Trace {
         &self.trace
+    }
+
+    /// What happened, for a reader who takes lines away.
+    pub fn trace_mut(&mut self) -> &mut Trace {
+        &mut self.trace
     }
 
     /// The fingerprint of everything that happened so far.
@@ -277,7 +292,9 @@ impl Sim {
             Place::Client(_) => false,
         };
         let cut = self.network.is_cut(from, to);
-        if lost || is_down || cut {
+        // Whoever asked for changes asks no more when everything is healed.
+        let too_late = self.ending && from == Place::Client(self.workload.operator());
+        if lost || is_down || cut || too_late {
             let one_way = cut && !self.network.is_cut(to, from);
             self.watch.missed(&flight, is_down, cut, one_way);
             let Flight { cargo, .. } = flight;

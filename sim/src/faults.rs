@@ -163,15 +163,18 @@ pub(crate) fn plan(options: &Options) -> Vec<(Instant, Command)> {
     let end = Instant(0) + faults.lasting;
     let mut plan = Vec::new();
     if random.chance(faults.abandon_ppm) {
-        let left = nodes(options).filter(|_| random.chance(300_000)).collect();
-        plan.push((end, Command::Abandon(left)));
+        plan.push((end, Command::Abandon(some_minority(options, random))));
     }
     plan.push((end, Command::EndFaults));
     let kinds = kinds(faults);
     let weights = kinds.iter().map(|(weight, _)| u64::from(*weight)).sum();
     let mut begin = Instant(0);
     loop {
-        begin = begin + random.duration(Duration::from_millis(1), faults.interval_max);
+        let pause_max = match random.chance(faults.burst_ppm) {
+            true => options.timing.heartbeat_interval,
+            false => faults.interval_max,
+        };
+        begin = begin + random.duration(Duration::from_millis(1), pause_max);
         if weights == 0 || begin >= end {
             return plan;
         }
@@ -233,6 +236,16 @@ fn draw(kinds: &[(u32, Kind)], mut number: u64) -> Kind {
         }
     }
     unreachable!("the number is below the sum of the weights")
+}
+
+/// Nodes that can stay down for ever: fewer than half of the founders, and any of those that wait.
+fn some_minority(options: &Options, random: &mut Random) -> BTreeSet<NodeId> {
+    let spares = nodes(options).filter(|node| node.0 > options.nodes);
+    let mut some: BTreeSet<NodeId> = spares.filter(|_| random.chance(300_000)).collect();
+    for _ in 0..random.between(0, options.nodes.div_ceil(2) - 1) {
+        some.insert(NodeId(random.between(1, options.nodes)));
+    }
+    some
 }
 
 /// A fault and what ends it.

@@ -153,6 +153,8 @@ impl Network {
         self.loss_ppm = None;
         self.options.loss_ppm = 0;
         self.options.straggler_ppm = 0;
+        // Nor does any wait behind one that did.
+        self.last_arrival.clear();
     }
 }
 

@@ -3,9 +3,11 @@
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::queue::Key;
+use crate::sometimes::Sometimes;
 use raft_core::id::{Incarnation, NodeId};
 use raft_core::replica::{Effects, Input, Replica};
 use raft_core::time::Instant;
+use raft_core::wal::Durable;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -81,6 +83,12 @@ impl Node {
     /// Its state; `None` while it is down.
     pub fn replica(&self) -> Option<&Replica> {
         self.replica.as_ref()
+    }
+
+    /// What it would find on its disk if it started now; `None` if the disk is damaged.
+    pub fn on_disk(&self) -> Option<Durable> {
+        let mut disk = self.disk.clone();
+        disk.start(&mut Sometimes::default()).ok().map(|found| found.durable)
     }
 
     /// What its own clock shows at a moment of the run.

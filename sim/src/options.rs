@@ -78,6 +78,9 @@ pub struct FaultOptions {
     pub healing_max: Duration,
     /// The longest pause between the beginnings of two faults.
     pub interval_max: Duration,
+    /// How often a fault begins within a heartbeat of the one before it, times in a million: troubles
+    /// that come together meet a cluster in the middle of what it does about the first.
+    pub burst_ppm: u32,
     /// The longest a fault lasts.
     pub duration_max: Duration,
     /// A node crashes.
@@ -290,6 +293,7 @@ fn faults(random: &mut Random, timing: &Timing) -> FaultOptions {
         lasting: unit * 30,
         healing_max: unit * 40,
         interval_max: unit * random.pick(&[1, 3, 8]),
+        burst_ppm: random.pick(&[0, 200_000, 500_000]),
         duration_max: unit * random.pick(&[1, 3, 10]),
         crash,
         crash_leader,

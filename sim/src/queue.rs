@@ -57,6 +57,13 @@ impl Queue {
         self.events.pop_first().map(|((time, _), event)| (time, event))
     }
 
+    pub(crate) fn next_flight(&self) -> Option<&Flight> {
+        match self.events.first_key_value() {
+            Some((_, Event::Arrive(flight))) => Some(flight),
+            _ => None,
+        }
+    }
+
     pub(crate) fn flights(&self) -> impl Iterator<Item = &Flight> {
         self.events.values().filter_map(|event| match event {
             Event::Arrive(flight) => Some(&**flight),

@@ -141,6 +141,7 @@ points! {
     CopiesOnSome: "a write was counted on some disks only",
 
     // The network, and nodes that stand still.
+    DeafNode: "a node of a cluster that was well did not hear its leader for a while",
     Duplicate: "a message arrived twice",
     Overtaken: "a message overtook another",
     SentBeforeCrash: "a message arrived that was sent before its sender crashed",

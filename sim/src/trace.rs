@@ -2,6 +2,7 @@
 
 use crate::network::Place;
 use raft_core::id::NodeId;
+use raft_core::raft::event::Event;
 use raft_core::time::Instant;
 use std::collections::VecDeque;
 use std::fmt;
@@ -22,6 +23,8 @@ pub struct Line {
     pub client: Option<u64>,
     /// What.
     pub text: String,
+    /// The same as data, if a node says it of itself.
+    pub event: Option<Event>,
 }
 
 /// The newest lines, and a running hash of every line there ever was: equal hashes mean equal runs.
@@ -48,9 +51,21 @@ impl Trace {
         &self.lines
     }
 
+    /// Takes the lines kept so far, so that a reader who follows a run sees each once.
+    pub fn take(&mut self) -> VecDeque<Line> {
+        std::mem::take(&mut self.lines)
+    }
+
     /// The hash of all lines so far (FNV-1a, 64 bits, of their texts, times and places).
     pub fn hash(&self) -> u64 {
         self.hash
+    }
+
+    pub(crate) fn event(&mut self, at: Instant, node: NodeId, event: &Event) {
+        self.line(at, Some(Place::Node(node)), format_args!("{event}"));
+        if let Some(line) = self.lines.back_mut().filter(|_| self.keep) {
+            line.event = Some(event.clone());
+        }
     }
 
     pub(crate) fn line(&mut self, at: Instant, place: Option<Place>, text: fmt::Arguments<'_>) {
@@ -69,7 +84,7 @@ impl Trace {
                 self.lines.pop_front();
             }
             let text = text.to_string();
-            self.lines.push_back(Line { number: self.number, at, node, client, text });
+            self.lines.push_back(Line { number: self.number, at, node, client, text, event: None });
         }
     }
 

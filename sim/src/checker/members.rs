@@ -63,6 +63,14 @@ pub(super) fn check_proposed(
     })
 }
 
+/// Whether the nodes for which `yes` holds decide. Counted here, since the core may count wrongly.
+pub(super) fn has_quorum(configuration: &Configuration, yes: impl Fn(NodeId) -> bool) -> bool {
+    [&configuration.voters, &configuration.outgoing].into_iter().all(|voters| {
+        let count = voters.iter().filter(|voter| yes(**voter)).count();
+        voters.is_empty() || count * 2 > voters.len()
+    })
+}
+
 /// Whether every quorum of one configuration has a node in common with every quorum of the other.
 fn overlap(one: &Configuration, other: &Configuration) -> bool {
     let sets = |configuration: &Configuration| -> Vec<BTreeSet<NodeId>> {

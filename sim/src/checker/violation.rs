@@ -44,6 +44,8 @@ pub enum Property {
     Recovery,
     /// A cluster that is healed elects a leader, converges and answers.
     Liveness,
+    /// A leader that a quorum hears leads on (thesis §4.2.3).
+    Stability,
     /// Everything that can fill up has a bound, and keeps it.
     Bounds,
     /// The same seed is the same run.
@@ -73,6 +75,7 @@ impl fmt::Display for Property {
             Self::Linearizability => "Linearizability",
             Self::Recovery => "Recovery",
             Self::Liveness => "Liveness",
+            Self::Stability => "Stability",
             Self::Bounds => "Bounds",
             Self::Determinism => "Determinism",
             Self::Frames => "Frames",

@@ -15,6 +15,8 @@ use raft_core::request::{Reply, Request, Response};
 pub(super) struct Operator {
     pub(super) changes: u64,
     pub(super) transfers: u64,
+    /// Nodes that were told to stand for election.
+    pub(super) told: u64,
 }
 
 impl Sim {

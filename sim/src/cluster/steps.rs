@@ -97,9 +97,10 @@ impl Sim {
         let Some(replica) = &self.nodes[place].replica else { return Ok(()) };
         let id = self.nodes[place].id;
         for event in &effects.events {
-            self.trace.line(self.now, Some(Place::Node(id)), format_args!("{event}"));
+            self.trace.event(self.now, id, event);
             match event {
                 Happening::BecameLeader { .. } => self.counters.elections += 1,
+                Happening::ToldToStand { .. } => self.operator.told += 1,
                 Happening::SnapshotTaken { .. } => self.counters.snapshots_taken += 1,
                 Happening::SnapshotInstalled { .. } => self.counters.snapshots_installed += 1,
                 _ => {}

@@ -15,15 +15,33 @@ use std::fmt::Write as _;
 const SEARCH_EVERY: u64 = 100;
 
 impl Sim {
-    /// Ends the run once the healed cluster is well.
+    /// Whether the healed cluster is well, of which more is asked then.
     pub(super) fn look_for_the_end(&mut self) -> Check {
-        if !self.ending || !self.workload.has_ended() || !self.has_converged() {
-            return Ok(());
+        let is_healing = self.ending && self.calm.is_none();
+        if is_healing && self.workload.has_ended() && self.has_converged() {
+            self.begin_calm()
+        } else {
+            Ok(())
         }
+    }
+
+    /// The time for healing is over, or that for staying well.
+    pub(super) fn verdict(&mut self) -> Check {
+        if let Some(calm) = self.calm.clone() {
+            return self.judge_calm(calm);
+        }
+        let open = self.history().iter().filter(|operation| operation.returned.is_none()).count();
+        let facts = format!(
+            "the healed cluster is not well in time, and {open} operations have no outcome:{}",
+            self.states()
+        );
+        Err(Broken { property: Property::Liveness, facts })
+    }
+
+    /// Ends a run that went well, after a last look at everything.
+    pub(super) fn end(&mut self) -> Check {
         self.over = true;
-        let leader = (0..self.nodes.len()).find(|place| self.is_leader(*place));
-        let leader = leader.and_then(|place| self.nodes[place].replica());
-        let members = leader.map(|leader| leader.raft().configuration().members.clone());
+        let members = self.leader().map(|leader| leader.raft().configuration().members.clone());
         for node in &self.nodes {
             let is_member = members.as_ref().is_some_and(|members| members.contains_key(&node.id));
             let Some(replica) = node.replica().filter(|_| is_member) else { continue };
@@ -64,11 +82,8 @@ impl Sim {
 
     /// One leader, followed by every member that is left; every log the same, committed, applied and
     /// durable; no change of the members under way, and nobody left who waits to vote.
-    fn has_converged(&self) -> bool {
-        let leader = (0..self.nodes.len()).find(|place| self.is_leader(*place));
-        let Some(leader) = leader.and_then(|place| self.nodes[place].replica()) else {
-            return false;
-        };
+    pub(super) fn has_converged(&self) -> bool {
+        let Some(leader) = self.leader() else { return false };
         let configuration = leader.raft().configuration();
         let state = |replica: &Replica| {
             let (raft, log): (_, &Log) = (replica.raft(), replica.raft().log());
@@ -90,14 +105,20 @@ impl Sim {
         !configuration.is_joint() && configuration.members.values().all(is_settled)
     }
 
-    /// The time for healing is over.
-    pub(super) fn verdict(&mut self) -> Check {
-        let mut facts = "the healed cluster is not well in time:".to_owned();
+    /// The leader, if there is one.
+    pub(super) fn leader(&self) -> Option<&Replica> {
+        let leader = (0..self.nodes.len()).find(|place| self.is_leader(*place));
+        leader.and_then(|place| self.nodes[place].replica())
+    }
+
+    /// How each node that is up is, in words.
+    pub(super) fn states(&self) -> String {
+        let mut states = String::new();
         for node in &self.nodes {
             let Some(replica) = node.replica() else { continue };
             let (raft, last) = (replica.raft(), replica.raft().log().last());
             let _ = write!(
-                facts,
+                states,
                 " node {} of life {} is {} of term {}, log to {last}, durable {}, commit {}, applied {}, {};",
                 node.id,
                 node.life,
@@ -109,9 +130,7 @@ impl Sim {
                 raft.configuration()
             );
         }
-        let open = self.history().iter().filter(|operation| operation.returned.is_none()).count();
-        let _ = write!(facts, " {open} operations have no outcome");
-        Err(Broken { property: Property::Liveness, facts })
+        states
     }
 }
 
