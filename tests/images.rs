@@ -13,6 +13,7 @@ mod crash;
 mod damage;
 #[path = "images/folder.rs"]
 mod folder;
+#[cfg(feature = "nodes")]
 #[path = "images/native.rs"]
 mod native;
 #[path = "images/recording.rs"]
@@ -23,6 +24,7 @@ mod tape;
 use cluster::{Cluster, apply};
 use damage::Fault;
 use folder::{Folder, Name, Step};
+#[cfg(feature = "nodes")]
 use native::Finding;
 use raft_core::id::{Index, NodeId};
 use raft_core::raft::HardState;
@@ -304,6 +306,7 @@ fn a_second_crash_leaves_what_was_durable_in_the_second_life() {
 }
 
 /// Of the images, as many as a real file system has time for.
+#[cfg(feature = "nodes")]
 #[test]
 fn a_node_on_a_real_file_system_finds_and_repairs_the_same() {
     let directory = native::directory();
@@ -336,6 +339,7 @@ fn a_node_on_a_real_file_system_finds_and_repairs_the_same() {
     assert!(images > 1_000 && repaired > 300, "only {images} images, {repaired} of them repaired");
 }
 
+#[cfg(feature = "nodes")]
 #[test]
 fn a_node_on_a_real_file_system_finds_out_every_flipped_bit() {
     let directory = native::directory();

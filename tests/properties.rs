@@ -2,6 +2,7 @@
 //! nothing made up. Here on random input from fixed seeds, in a few seconds; `cargo xtask fuzz` looks for
 //! input that reaches further. What that found stays here as a test.
 
+#[cfg(feature = "nodes")]
 #[path = "properties/arguments.rs"]
 mod arguments;
 #[path = "properties/cluster.rs"]
@@ -12,6 +13,7 @@ mod disk;
 mod edit;
 #[path = "properties/frames.rs"]
 mod frames;
+#[cfg(feature = "nodes")]
 #[path = "properties/http.rs"]
 mod http;
 #[path = "properties/logs.rs"]
@@ -64,11 +66,13 @@ fn sound_peers_stop_no_node() {
     });
 }
 
+#[cfg(feature = "nodes")]
 #[test]
 fn command_lines_are_understood_or_refused_in_one_line() {
     for_any_bytes(10_000, 30, arguments::check);
 }
 
+#[cfg(feature = "nodes")]
 #[test]
 fn connections_are_answered_or_closed_whatever_comes() {
     for_any_bytes(5_000, 60, http::check);

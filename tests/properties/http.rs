@@ -5,7 +5,7 @@ use crate::edit::{edit, rest};
 use crate::samples;
 use crate::tape::Tape;
 use raft_core::config::{Config, Limits, Timing};
-use raft_core::id::{ClusterId, Incarnation, NodeId, Ticket};
+use raft_core::id::{ClusterId, Incarnation, NodeId, Start, Ticket};
 use raft_core::raft::membership::Member;
 use raft_core::replica::{Input, Replica};
 use raft_core::time::Instant;
@@ -193,7 +193,7 @@ fn run(started: &mpsc::Sender<u16>) {
         };
         let node = Arc::new(Node {
             identity,
-            start: 1,
+            start: Start::new(1, 1),
             address: ADDRESS.to_owned(),
             names: Names::of(ADDRESS, [ADDRESS]),
             inbox,
