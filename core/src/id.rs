@@ -100,6 +100,11 @@ name! {
     Incarnation
 }
 name! {
+    /// A process among those that were started in one data directory: the upper half counts the starts, the
+    /// lower is random. A count that was seen before, from another process, shows an older copy.
+    Start
+}
+name! {
     /// The cluster, derived from its founding list of addresses. See [`ClusterId::of`].
     ClusterId
 }
@@ -119,6 +124,18 @@ number! {
 impl Incarnation {
     /// Not known: matches every incarnation.
     pub const UNKNOWN: Self = Self(0);
+}
+
+impl Start {
+    /// The process `random` of the `count`-th start, from 1.
+    pub fn new(count: u32, random: u32) -> Self {
+        Self(u64::from(count) << 32 | u64::from(random))
+    }
+
+    /// Which start it is, from 1.
+    pub fn count(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
 }
 
 impl ClusterId {

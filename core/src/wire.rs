@@ -7,7 +7,7 @@
 //! [`Frame::Request`] and receives [`Frame::Response`], many at a time and in any order.
 
 use crate::error::Error;
-use crate::id::{ClusterId, Incarnation, Index, NodeId, Term};
+use crate::id::{ClusterId, Incarnation, Index, NodeId, Start, Term};
 use crate::replica::Envelope;
 use crate::request::{Request, Response};
 use serde::{Deserialize, Serialize};
@@ -72,9 +72,8 @@ pub struct PeerId {
     pub to: NodeId,
     /// The life of the dialling node's data directory.
     pub incarnation: Incarnation,
-    /// The number of the process: its upper half counts the starts of that directory, its lower half is
-    /// random. A count that was seen before, from another process, shows an older copy.
-    pub start: u64,
+    /// The dialling process.
+    pub start: Start,
     /// Where the dialling node can be dialled, as `host:port`: whoever was never told of it can answer.
     pub address: String,
     /// The connection carries only snapshots, so that nothing else waits behind them.

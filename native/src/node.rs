@@ -13,7 +13,7 @@ use crate::refusal::Refusal;
 use crate::server::{Inbox, Server};
 use crate::start::{OLDER_COPY, Settled, random, settle};
 use raft_core::config::{Config, Limits, Timing};
-use raft_core::id::Incarnation;
+use raft_core::id::{Incarnation, Start};
 use raft_core::raft::membership::Member;
 use raft_core::replica::Replica;
 use raft_core::request::Request;

@@ -9,7 +9,7 @@ use crate::peers::SILENCE_MAX;
 use crate::peers::greeting::greet;
 use crate::refusal::Refusal;
 use raft_core::error::Error;
-use raft_core::id::{ClusterId, Incarnation, NodeId};
+use raft_core::id::{ClusterId, Incarnation, NodeId, Start};
 use raft_core::raft::membership::Configuration;
 use raft_core::wire::{Hello, PeerId, VERSION};
 use std::time::Duration;

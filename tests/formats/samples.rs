@@ -2,7 +2,8 @@
 
 use raft_core::error::Error;
 use raft_core::id::{
-    ClientId, ClusterId, EntryId, Epoch, Incarnation, Index, NodeId, Round, Sequence, Term, Ticket,
+    ClientId, ClusterId, EntryId, Epoch, Incarnation, Index, NodeId, Round, Sequence, Start, Term,
+    Ticket,
 };
 use raft_core::kv::command::{Command, Condition, Item, Read, Session, Write};
 use raft_core::raft::event::RoleName;
@@ -48,7 +49,7 @@ fn peer_hello() -> (String, Frame) {
         node: NodeId(1),
         to: NodeId(2),
         incarnation: Incarnation(0xa1b2_c3d4),
-        start: (7 << 32) + 0x1234,
+        start: Start::new(7, 0x1234),
         address: "h1:8000".to_owned(),
         bulk: true,
     };

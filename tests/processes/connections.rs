@@ -6,7 +6,7 @@ use crate::load::block_on;
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use raft_core::error::Error;
-use raft_core::id::{ClusterId, Incarnation, NodeId};
+use raft_core::id::{ClusterId, Incarnation, NodeId, Start};
 use raft_core::replica::{Envelope, PeerBody};
 use raft_core::request::Request;
 use raft_core::wire::{CLIENT_FRAME_BYTES_MAX, Frame, Hello, PeerId, VERSION};
@@ -193,7 +193,7 @@ fn peer_id(node: u64, to: u64) -> PeerId {
         node: NodeId(node),
         to: NodeId(to),
         incarnation: Incarnation(1),
-        start: 1 << 32,
+        start: Start::new(1, 0),
         address: "localhost:1".to_owned(),
         bulk: false,
     }

@@ -7,7 +7,7 @@ use crate::load::{Load, block_on};
 use crate::membership::start_waiting;
 use crate::refusals::is_refused;
 use futures_util::{SinkExt, StreamExt};
-use raft_core::id::{ClusterId, Incarnation, NodeId};
+use raft_core::id::{ClusterId, Incarnation, NodeId, Start};
 use raft_core::wire::{Frame, Hello, PeerId, VERSION};
 use raft_native::identity::Identity;
 use raft_native::peers::PEER_PATH;
@@ -256,7 +256,7 @@ async fn say_hello_as_node_2(
         node: NodeId(2),
         to: NodeId(to),
         incarnation: Incarnation(1),
-        start: 1 << 32,
+        start: Start::new(1, 0),
         address: "localhost:1".to_owned(),
         bulk: false,
     };

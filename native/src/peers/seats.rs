@@ -4,7 +4,7 @@
 
 use crate::peers::SILENCE_MAX;
 use raft_core::error::Error;
-use raft_core::id::{Incarnation, NodeId};
+use raft_core::id::{Incarnation, NodeId, Start};
 use raft_core::wire::PeerId;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
