@@ -15,6 +15,7 @@ use crate::raft::transfer::Transfer;
 use crate::raft::{Raft, Role};
 use crate::seeded::{Bug, makes};
 use crate::time::{ClusterTime, Instant};
+use bytes::Bytes;
 use std::collections::BTreeMap;
 
 /// A leader's state.
@@ -193,8 +194,16 @@ impl Raft {
                 Mode::Snapshot { asked: true, .. } => {}
                 Mode::Snapshot { last, offset, asked, .. } => {
                     *asked = true;
-                    let chunk = ChunkWanted { to: *node, last: *last, offset: *offset };
-                    self.output.chunks.push(chunk);
+                    let (last, offset) = (*last, *offset);
+                    if !progress.is_full {
+                        self.output.chunks.push(ChunkWanted { to: *node, last, offset });
+                        continue;
+                    }
+                    // A full disk keeps no chunk: it is asked without one until it has room.
+                    let (epoch, data, done) = (progress.epoch, Bytes::new(), false);
+                    let meta = self.snapshot.clone().expect("the log was compacted");
+                    let body = Body::InstallSnapshot { epoch, round, meta, offset, data, done };
+                    self.outbox.send(*node, Message { term, body });
                 }
                 Mode::Replicate => {
                     let mut silent = true;

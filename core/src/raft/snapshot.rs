@@ -198,10 +198,11 @@ impl Raft {
         let newest = leader.reads.round();
         // A late or doubled answer must not start a second row of chunks. One that asks for less than is
         // known to be there is believed if it is newer: the follower has lost what it had.
-        if let Some(progress) = leader.followers.get_mut(&from)
-            && let Mode::Snapshot { last, offset, since, asked } = &mut progress.mode
+        let Some(progress) = leader.followers.get_mut(&from) else { return };
+        let had_no_room = std::mem::take(&mut progress.is_full);
+        if let Mode::Snapshot { last, offset, since, asked } = &mut progress.mode
             && *last == snapshot
-            && (next_offset > *offset || (next_offset < *offset && round > *since))
+            && (next_offset > *offset || (round > *since && (next_offset < *offset || had_no_room)))
         {
             (*offset, *since, *asked) = (next_offset, newest, false);
         }
