@@ -3,6 +3,7 @@
 //! measures what it says.
 
 mod lane;
+pub mod wire;
 
 use crate::client::{self, Failure};
 use crate::socket::Form;
@@ -15,6 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval_at};
+use wire::Wire;
 
 /// The longest latency told apart, in microseconds: what takes longer counts as this.
 const LATENCY_US_MAX: u64 = 60_000_000;
@@ -95,30 +97,30 @@ pub async fn leader(cluster: &[String], timeout: Duration) -> Result<(NodeId, St
 
 impl Load {
     /// Writes every key once. `progress` hears, every second, how many are written.
-    pub async fn fill(
+    pub async fn fill<W: Wire>(
         &self,
         addresses: &[String],
         progress: impl FnMut(u64),
     ) -> Result<Report, Failure> {
         let load = Self { operation: Operation::Put, warm_up: Duration::ZERO, ..self.clone() };
-        load.play(addresses, &Keys::InTurn { next: Arc::default() }, progress).await
+        load.play::<W>(addresses, &Keys::InTurn { next: Arc::default() }, progress).await
     }
 
-    /// Puts the load on the nodes at `addresses`, connection by connection in turn. `progress` hears, every
+    /// Puts the load on the servers at `addresses`, connection by connection in turn. `progress` hears, every
     /// second, how many requests were carried out in it.
     ///
     /// # Errors
     /// If a connection cannot be made at the start. Later failures are counted.
-    pub async fn run(
+    pub async fn run<W: Wire>(
         &self,
         addresses: &[String],
         progress: impl FnMut(u64),
     ) -> Result<Report, Failure> {
         let until = Instant::now() + self.warm_up + self.duration;
-        self.play(addresses, &Keys::Random { until }, progress).await
+        self.play::<W>(addresses, &Keys::Random { until }, progress).await
     }
 
-    async fn play(
+    async fn play<W: Wire>(
         &self,
         addresses: &[String],
         keys: &Keys,
@@ -129,7 +131,8 @@ impl Load {
         for place in 0..self.connections {
             let clients = self.clients / self.connections
                 + usize::from(place < self.clients % self.connections);
-            let lane = Lane::connect(self, addresses, place, clients, keys.clone(), count.clone());
+            let lane =
+                Lane::<W>::connect(self, addresses, place, clients, keys.clone(), count.clone());
             connected.push(lane.await?);
         }
         let start = Instant::now() + self.warm_up;

@@ -1,5 +1,6 @@
 //! The project's automation. `cargo xtask help` says what there is; each command is a module.
 
+mod bench;
 mod chaos;
 mod demo;
 mod deny;
@@ -27,6 +28,7 @@ usage: cargo xtask COMMAND
   fuzz         run the fuzz targets for as long as you say
   soak         run simulated seeds for as long as you say
   seeded-bugs  make the mistakes of other Rafts and see each caught by the simulator
+  bench        measure how fast it is, beside etcd
   deny         check licences, advisories and duplicates of the dependencies
   help         this, or `cargo xtask help COMMAND`
 
@@ -74,6 +76,20 @@ Runs cargo-deny with deny.toml: licences, duplicates, sources and security advis
 all but the advisories, whose database is fetched here each time.
 
   cargo xtask deny
+";
+
+const HELP_BENCH: &str = "\
+usage: cargo xtask bench [--repetitions N] [--seconds N] [--only WORDS] [--dir DIR]
+
+Builds the node and the generator (release) and measures raft-kv and etcd in turn: three nodes each on this
+machine, fresh directories on a real disk, the same load from the same generator. Prints requests per
+second, latencies, processor time, syncs, and the ratios with their spread; leaves the table in DIR/bench.md
+and the figures in DIR/bench.json. Uses the etcd that ETCD names, or the machine's, or Debian's package,
+unpacked into target/tools. Leave the machine alone meanwhile.
+
+  cargo xtask bench                                      about seven minutes
+  cargo xtask bench --only put --repetitions 1
+  ETCD=/opt/etcd/etcd cargo xtask bench --dir /mnt/ssd
 ";
 
 const HELP_CHAOS: &str = "\
@@ -162,6 +178,8 @@ fn main() -> ExitCode {
             Ok(port) => web::build().and_then(|()| web::serve(port)),
             Err(_) => return usage(&format!("`{port}` is not a port")),
         },
+        ["help", "bench"] | ["bench", "--help" | "-h"] => help(HELP_BENCH),
+        ["bench", arguments @ ..] => bench::run(arguments),
         ["help", "chaos"] | ["chaos", "--help" | "-h"] => help(HELP_CHAOS),
         ["chaos", arguments @ ..] => chaos::run(arguments),
         ["help", "explore"] | ["explore", "--help" | "-h"] => help(HELP_EXPLORE),

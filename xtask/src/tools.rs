@@ -4,7 +4,7 @@ use crate::run::{self, Result, cargo, output};
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What the page is compiled for.
@@ -83,6 +83,35 @@ pub(crate) fn browser() -> Result {
     Err("the browser tests need Chromium and chromedriver; install both (on Debian: \
          apt-get install chromium chromium-driver) and try again"
         .to_owned())
+}
+
+/// etcd: the one that `ETCD` names, the machine's own, or Debian's, unpacked into target/tools: installed,
+/// it would run as a service.
+pub(crate) fn etcd() -> Result<PathBuf> {
+    let runs = |program: &Path| output(Command::new(program).arg("--version")).is_some();
+    if let Some(chosen) = env::var_os("ETCD") {
+        return Ok(chosen.into());
+    }
+    let folder = run::target_dir()?.join("tools/etcd");
+    let unpacked = folder.join("usr/bin/etcd");
+    if let Some(found) = [Path::new("etcd"), &unpacked].into_iter().find(|program| runs(program)) {
+        return Ok(found.to_owned());
+    }
+    fs::create_dir_all(&folder)
+        .map_err(|error| format!("cannot make {} ({error})", folder.display()))?;
+    run::run(Command::new("apt-get").args(["download", "etcd-server"]).current_dir(&folder))?;
+    let entries =
+        fs::read_dir(&folder).map_err(|error| format!("cannot read {folder:?} ({error})"))?;
+    let package = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some_and(|e| e == "deb"));
+    let package = package.ok_or("apt-get downloaded no package")?;
+    run::run(Command::new("dpkg").arg("--extract").arg(package).arg(&folder))?;
+    match runs(&unpacked) {
+        true => Ok(unpacked),
+        false => Err("there is no etcd to compare with; name one in ETCD".to_owned()),
+    }
 }
 
 fn has_browser() -> bool {

@@ -2,6 +2,7 @@
 
 use super::output::{Output, print};
 use super::{Stop, seconds};
+use crate::bench::wire::ToNode;
 use crate::bench::{self, Load, Operation, Report};
 use crate::client::Failure;
 use crate::socket::Form;
@@ -98,14 +99,14 @@ pub(super) async fn run(
     ));
     if !matches!(bench.workload, Workload::Put) && !bench.no_fill {
         let mut filled = 0;
-        let fill = load.fill(&addresses, |more| {
+        let fill = load.fill::<ToNode>(&addresses, |more| {
             filled += more;
             say_passing(&format!("filling: {filled} of {keys} keys"));
         });
         all_went_well(&fill.await?)?;
     }
     let mut second = 0;
-    let report = load.run(&addresses, |operations| {
+    let report = load.run::<ToNode>(&addresses, |operations| {
         second += 1;
         say_passing(&format!("{second} s: {operations} ops/s"));
     });
