@@ -42,9 +42,8 @@ fn packages_depend_on_each_other_in_one_direction() {
         ("tests", &["raft-core", "raft-sim", "raft-native"]),
         ("xtask", &[]),
     ];
-    let ours = [
-        "raft-bench", "raft-core", "raft-sim", "raft-native", "raft-web", "raft-tests", "xtask",
-    ];
+    let ours =
+        ["raft-bench", "raft-core", "raft-sim", "raft-native", "raft-web", "raft-tests", "xtask"];
     for (package, allowed) in allowed {
         let manifest = read(&root().join(package).join("Cargo.toml"));
         for line in manifest.lines() {
