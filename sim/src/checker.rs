@@ -26,7 +26,7 @@ use crate::linearizability::Operation;
 use crate::linearizability::certificate::Effect;
 use crate::sometimes::Sometimes;
 use raft_core::config::Limits;
-use raft_core::id::{EntryId, Incarnation, Index, NodeId, Term, WriteSeq};
+use raft_core::id::{EntryId, Incarnation, Index, NodeId, Term, Ticket, WriteSeq};
 use raft_core::raft::membership::Configuration;
 use raft_core::raft::message::{Body, Message};
 use raft_core::replica::{Effects, Envelope, PeerBody};
@@ -44,7 +44,9 @@ pub struct Checker {
     chains: Chains,
     committed: Vec<Committed>,
     truth: Truth,
-    nodes: BTreeMap<NodeId, Seen>,
+    nodes: BTreeMap<NodeId, Box<Seen>>,
+    /// For each read that a node has been asked, how many entries were committed then.
+    reads: BTreeMap<Ticket, Index>,
     /// What disks held when they were wiped.
     graves: BTreeMap<(NodeId, Incarnation), Memory>,
 }
@@ -84,6 +86,7 @@ impl Checker {
             committed: Vec::new(),
             truth: Truth::new(limits.clone()),
             nodes: BTreeMap::new(),
+            reads: BTreeMap::new(),
             graves: BTreeMap::new(),
             limits,
         }
@@ -108,7 +111,7 @@ impl Checker {
 
     /// A node's disk was wiped: a new life begins, and remembers nothing.
     pub fn wiped(&mut self, node: NodeId, life: Incarnation) {
-        let before = self.nodes.insert(node, Seen { life, ..Seen::default() });
+        let before = self.nodes.insert(node, Box::new(Seen { life, ..Seen::default() }));
         self.graves.extend(before.map(|seen| ((node, seen.life), seen.memory)));
     }
 
@@ -118,7 +121,7 @@ impl Checker {
         let seen = self.nodes.entry(node).or_default();
         let restart = seen.memory.restarted(node, found)?;
         let base = found.snapshot.as_ref().map(|snapshot| snapshot.meta.last).unwrap_or_default();
-        *seen = Seen {
+        **seen = Seen {
             life: seen.life,
             term: found.hard_state.term,
             vote: found.hard_state.vote,
@@ -150,8 +153,11 @@ impl Checker {
                 }
             }
         }
-        for (_, response) in &effects.reply {
+        for (ticket, response) in &effects.reply {
             promises::check_response(view, response, self.committed())?;
+            if let Some(committed) = self.reads.remove(ticket) {
+                promises::check_read(view, response, committed)?;
+            }
         }
         if let Some(write) = &effects.write {
             let memory = &mut self.nodes.entry(view.node).or_default().memory;
@@ -167,6 +173,11 @@ impl Checker {
     /// A node's disk has synced everything up to this write.
     pub fn synced(&mut self, node: NodeId, seq: WriteSeq) -> Check {
         self.nodes.entry(node).or_default().memory.synced(node, seq)
+    }
+
+    /// A linearizable read has come to a node.
+    pub fn asked(&mut self, read: Ticket) {
+        self.reads.insert(read, self.committed());
     }
 
     /// A client has its answer, and `newest` was the newest write of the key that anyone had been told of
@@ -366,7 +377,9 @@ impl Checker {
     }
 
     fn check_message(&mut self, view: &View<'_>, to: NodeId, message: &Message) -> Check {
-        let Some(Seen { memory, life, .. }) = self.nodes.get(&view.node) else { return Ok(()) };
+        let Some(Seen { memory, life, .. }) = self.nodes.get(&view.node).map(|seen| &**seen) else {
+            return Ok(());
+        };
         promises::check_message(view, memory, &self.limits, to, message)?;
         if let Body::RequestVoteReply { campaign, pre_vote: false, refused: None } = message.body {
             self.votes.insert((campaign, view.node), (to, *life));

@@ -29,6 +29,7 @@ use crate::workload::{Act, Answered, Workload};
 use raft_core::id::{ClusterId, Incarnation, NodeId};
 use raft_core::raft::membership::{Configuration, Member};
 use raft_core::replica::Input;
+use raft_core::request::{Consistency, Request};
 use raft_core::time::Instant;
 use raft_core::wire::Frame;
 
@@ -101,7 +102,7 @@ impl Sim {
         let mut checker = Checker::new(Configuration::founding(&members), options.limits.clone());
         nodes.iter().for_each(|node| checker.wiped(node.id, node.life));
         let mut sim = Self {
-            watch: Watch::new(nodes.len(), options.limits.clone()),
+            watch: Watch::new(nodes.len(), options.limits.clone(), &options.timing),
             checker,
             nodes,
             clocks,
@@ -139,12 +140,12 @@ impl Sim {
         let mut ends = false;
         for (time, command) in commands {
             ends |= command == Command::EndFaults;
-            self.queue.at(time, Event::Command(command));
+            self.queue.at(time, Event::Command(Box::new(command)));
         }
         // A run with faults has an end, whatever was left out of its plan.
         if let Some(faults) = self.options.faults.as_ref().filter(|_| !ends) {
             let end = Instant(0) + faults.lasting;
-            self.queue.at(end, Event::Command(Command::EndFaults));
+            self.queue.at(end, Event::Command(Box::new(Command::EndFaults)));
         }
     }
 
@@ -280,7 +281,7 @@ impl Sim {
                     self.workload.act(client, self.now, &self.nodes, &mut self.watch.sometimes);
                 self.act(client, act)
             }
-            Event::Command(command) => self.carry_out(command),
+            Event::Command(command) => self.carry_out(*command),
             Event::Verdict => self.verdict(),
         }
     }
@@ -303,6 +304,11 @@ impl Sim {
             return Ok(());
         }
         self.watch.arrives(&self.nodes, &flight);
+        if let Cargo::Request { ticket, request: Request::Read { consistency, .. } } = &flight.cargo
+            && *consistency == Consistency::Linearizable
+        {
+            self.checker.asked(*ticket);
+        }
         let Flight { cargo, .. } = flight;
         self.trace.line(self.now, Some(to), format_args!("hears from {from}: {cargo}"));
         match (to, cargo) {
@@ -353,7 +359,7 @@ impl Sim {
         self.watch.sometimes.hit_if(copy.is_some() && !flight.lost, Point::Duplicate);
         for flight in std::iter::once(flight).chain(copy) {
             self.counters.messages += 1;
-            self.queue.at(flight.arrives_at, Event::Arrive(Box::new(flight)));
+            self.queue.at(flight.arrives_at, Event::Arrive(flight));
         }
         Ok(())
     }

@@ -54,6 +54,8 @@ pub enum Command {
     Split(BTreeSet<NodeId>),
     /// All links of the leader, if there is one, are cut, both ways.
     IsolateLeader,
+    /// All links to the leader, if there is one, are cut; those from it are not.
+    DeafenLeader,
     /// Every link is whole again.
     HealAll,
     /// Messages are lost this many times in a million, or as the options say if `None`.
@@ -130,6 +132,7 @@ impl Command {
             | Self::Cut { .. }
             | Self::Split(_)
             | Self::IsolateLeader
+            | Self::DeafenLeader
             | Self::Lose(Some(_))
             | Self::SlowDisk { sync: Some(_), .. }
             | Self::FullDisk { is_full: true, .. }
@@ -192,6 +195,7 @@ enum Kind {
     CrashAll,
     Split,
     IsolateLeader,
+    DeafenLeader,
     Cut,
     Loss,
     Pause,
@@ -208,13 +212,14 @@ fn nodes(options: &Options) -> impl Iterator<Item = NodeId> {
     (1..=options.nodes + options.spares).map(NodeId)
 }
 
-fn kinds(faults: &FaultOptions) -> [(u32, Kind); 14] {
+fn kinds(faults: &FaultOptions) -> [(u32, Kind); 15] {
     [
         (faults.crash, Kind::Crash),
         (faults.crash_leader, Kind::CrashLeader),
         (faults.crash_all, Kind::CrashAll),
         (faults.split, Kind::Split),
         (faults.isolate_leader, Kind::IsolateLeader),
+        (faults.deafen_leader, Kind::DeafenLeader),
         (faults.cut, Kind::Cut),
         (faults.loss, Kind::Loss),
         (faults.pause, Kind::Pause),
@@ -262,6 +267,7 @@ fn fault(options: &Options, random: &mut Random, kind: Kind) -> (Command, Comman
             (Command::Split(side.collect()), Command::HealAll)
         }
         Kind::IsolateLeader => (Command::IsolateLeader, Command::HealAll),
+        Kind::DeafenLeader => (Command::DeafenLeader, Command::HealAll),
         Kind::Cut => {
             (Command::Cut { from: node, to: other }, Command::Heal { from: node, to: other })
         }
@@ -279,7 +285,13 @@ fn fault(options: &Options, random: &mut Random, kind: Kind) -> (Command, Comman
             (Command::FullDisk { node, is_full: true }, Command::FullDisk { node, is_full: false })
         }
         Kind::Wipe => (Command::Wipe(node), Command::Restart(node)),
-        Kind::Members => change(random, node, other),
+        Kind::Members if random.chance(500_000) => change(random, node, other),
+        // Founders are members at first, and the others are not.
+        Kind::Members => {
+            let founder = NodeId(random.between(1, options.nodes));
+            let other = NodeId(random.between(options.nodes + u64::from(options.spares > 0), all));
+            change(random, founder, other)
+        }
         Kind::Transfer => (Command::Transfer(Some(node)), Command::Transfer(None)),
     }
 }
@@ -314,6 +326,7 @@ impl fmt::Display for Command {
                 side.iter().try_for_each(|node| write!(f, " {node}"))
             }
             Self::IsolateLeader => write!(f, "isolate the leader"),
+            Self::DeafenLeader => write!(f, "cut all links to the leader"),
             Self::HealAll => write!(f, "heal all links"),
             Self::Lose(Some(ppm)) => write!(f, "lose {ppm} messages in a million"),
             Self::Lose(None) => write!(f, "lose messages as usual"),

@@ -93,7 +93,7 @@ impl Network {
         from: Place,
         to: Place,
         cargo: Cargo,
-    ) -> (Flight, Option<Flight>) {
+    ) -> (Box<Flight>, Option<Box<Flight>>) {
         let loss_ppm = self.loss_ppm.unwrap_or(self.options.loss_ppm);
         let lost = self.is_cut(from, to) || self.random.chance(loss_ppm);
         // A client's connection loses everything at once or nothing, and doubles nothing.
@@ -104,7 +104,14 @@ impl Network {
         (flight, copy.map(|cargo| self.flight(now, from, to, cargo, lost)))
     }
 
-    fn flight(&mut self, now: Instant, from: Place, to: Place, cargo: Cargo, lost: bool) -> Flight {
+    fn flight(
+        &mut self,
+        now: Instant,
+        from: Place,
+        to: Place,
+        cargo: Cargo,
+        lost: bool,
+    ) -> Box<Flight> {
         let NetworkOptions { delay_min, delay_max, straggler_delay_max, .. } = self.options;
         let straggles = self.random.chance(self.options.straggler_ppm);
         let longest = if straggles { straggler_delay_max } else { delay_max };
@@ -115,7 +122,7 @@ impl Network {
             *last = arrives_at;
         }
         self.sent += 1;
-        Flight { id: self.sent, from, to, cargo, sent_at: now, arrives_at, lost }
+        Box::new(Flight { id: self.sent, from, to, cargo, sent_at: now, arrives_at, lost })
     }
 
     /// Whether the link carries nothing in this direction. Those of clients are never cut.

@@ -93,6 +93,8 @@ pub struct FaultOptions {
     pub split: u32,
     /// The leader is cut off.
     pub isolate_leader: u32,
+    /// The leader hears nobody, and can still be heard.
+    pub deafen_leader: u32,
     /// One link carries nothing in one direction.
     pub cut: u32,
     /// Many messages are lost everywhere.
@@ -220,7 +222,7 @@ fn timing(random: &mut Random, clock_skew_ppm: u32) -> Timing {
         request_timeout: election_timeout_min * random.pick(&[1, 4, 15]),
         copies_wait: heartbeat_interval * 4,
         // Leases are promised only while no clock is further off than they say.
-        lease_drift_percent: random.pick(&[None, None, Some(clock_skew_ppm.div_ceil(10_000))]),
+        lease_drift_percent: random.pick(&[None, Some(clock_skew_ppm.div_ceil(10_000))]),
     }
 }
 
@@ -268,13 +270,14 @@ fn disk(random: &mut Random, timing: &Timing) -> DiskOptions {
 
 fn faults(random: &mut Random, timing: &Timing) -> FaultOptions {
     let mut weight = || random.pick(&[0, 0, 1, 4]);
-    let weights: [u32; 14] = std::array::from_fn(|_| weight());
+    let weights: [u32; 15] = std::array::from_fn(|_| weight());
     let [
         crash,
         crash_leader,
         crash_all,
         split,
         isolate_leader,
+        deafen_leader,
         cut,
         loss,
         pause,
@@ -293,13 +296,14 @@ fn faults(random: &mut Random, timing: &Timing) -> FaultOptions {
         lasting: unit * 30,
         healing_max: unit * 40,
         interval_max: unit * random.pick(&[1, 3, 8]),
-        burst_ppm: random.pick(&[0, 200_000, 500_000]),
+        burst_ppm: random.pick(&[0, 300_000, 700_000]),
         duration_max: unit * random.pick(&[1, 3, 10]),
         crash,
         crash_leader,
         crash_all,
         split,
         isolate_leader,
+        deafen_leader,
         cut,
         loss,
         pause,

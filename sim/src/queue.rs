@@ -20,7 +20,7 @@ pub(crate) enum Event {
     /// A client's pause or patience ends.
     Client(usize),
     /// Something is done to the cluster.
-    Command(Command),
+    Command(Box<Command>),
     /// The healed cluster must be well by now.
     Verdict,
 }

@@ -56,7 +56,7 @@ impl Trace {
         std::mem::take(&mut self.lines)
     }
 
-    /// The hash of all lines so far (FNV-1a, 64 bits, of their texts, times and places).
+    /// The hash of all lines so far: of their texts, times and places.
     pub fn hash(&self) -> u64 {
         self.hash
     }
@@ -89,13 +89,17 @@ impl Trace {
     }
 
     fn mix(&mut self, number: u64) {
-        self.hash = (self.hash ^ number).wrapping_mul(0x0100_0000_01b3);
+        self.hash = (self.hash ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
     }
 }
 
 impl fmt::Write for Trace {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        text.bytes().for_each(|byte| self.mix(u64::from(byte)));
+        for chunk in text.as_bytes().chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.mix(u64::from_le_bytes(word));
+        }
         Ok(())
     }
 }

@@ -2,15 +2,18 @@
 //! It changes nothing, and the nodes know nothing of it.
 
 mod clients;
+mod members;
 mod messages;
 
 use crate::checker::Restart;
 use crate::node::Node;
 use crate::sometimes::{Point, Sometimes};
 use crate::watch::clients::Questions;
-use raft_core::config::Limits;
+use crate::watch::members::Members;
+use raft_core::config::{Limits, Timing};
 use raft_core::id::{EntryId, Index, NodeId, Term, WriteSeq};
 use raft_core::raft::event::{Event, RoleName, WhyFollower};
+use raft_core::raft::membership::Configuration;
 use raft_core::raft::message::VoteRefusal;
 use raft_core::raft::progress::Mode;
 use raft_core::raft::{Candidate, HardState, Raft, Role};
@@ -25,6 +28,8 @@ use std::time::Duration;
 pub(crate) struct Watch {
     pub(crate) sometimes: Sometimes,
     limits: Limits,
+    has_leases: bool,
+    members: Members,
     /// Every node as it was, in order.
     nodes: Vec<Past>,
     leaders: BTreeMap<Term, NodeId>,
@@ -62,14 +67,26 @@ struct Past {
     /// Writes with a snapshot, and with a term or a vote, that are not durable.
     snapshots: Vec<WriteSeq>,
     votes: Vec<WriteSeq>,
+    /// Which snapshot arrived last, and from whom.
+    snapshot_from: Option<(EntryId, NodeId)>,
+    /// The configuration it acts by, where that stands in the log, and how many AppendEntries it has sent.
+    configured_at: Index,
+    configuration: Configuration,
+    appends: u64,
+    /// It was told to stand for election, and nobody has won since.
+    told_to_stand: bool,
+    /// The number of its last ReadIndex.
+    asked_index: Option<u64>,
     /// Where each follower last said that the logs do not agree, and in which term.
     refused: BTreeMap<NodeId, (Term, Index)>,
 }
 
 impl Watch {
-    pub(crate) fn new(nodes: usize, limits: Limits) -> Self {
+    pub(crate) fn new(nodes: usize, limits: Limits, timing: &Timing) -> Self {
         Self {
             limits,
+            has_leases: timing.lease_drift_percent.is_some(),
+            members: Members::default(),
             sometimes: Sometimes::default(),
             nodes: vec![Past::default(); nodes],
             leaders: BTreeMap::new(),
@@ -155,6 +172,9 @@ impl Watch {
         (past.term, past.vote, past.commit) = (raft.term(), raft.vote(), raft.commit_index());
         (past.last, past.durable) = (raft.log().last(), raft.log().durable());
         past.role = Some(raft.role_name());
+        if past.configuration != *raft.configuration() {
+            past.configuration = raft.configuration().clone();
+        }
     }
 
     fn happened(&mut self, nodes: &[Node], node: &Node, raft: &Raft, event: &Event, cut: bool) {
@@ -182,6 +202,8 @@ impl Watch {
                 s.hit_if(again, Point::VoteRepeated);
             }
             Event::VoteRefused { pre_vote, why, .. } => match (why, pre_vote) {
+                (VoteRefusal::NotAVoter, _) => s.hit(Point::VotelessAsked),
+                (VoteRefusal::LeaseMayLast, _) => s.hit(Point::VoteRefusedForLease),
                 (VoteRefusal::LogBehind { .. }, true) => s.hit(Point::PreVoteRefusedForLog),
                 (VoteRefusal::LogBehind { .. }, false) => s.hit(Point::VoteRefusedForLog),
                 (VoteRefusal::LeaderAlive { .. }, true) => s.hit(Point::PreVoteRefusedForLeader),
@@ -198,6 +220,7 @@ impl Watch {
             Event::BecameFollower { why, .. } => {
                 let led = past.role == Some(RoleName::Leader);
                 (past.asked, past.stood) = (false, false);
+                s.hit_if(std::mem::take(&mut past.told_to_stand), Point::StoodInVain);
                 s.hit_if(std::mem::take(&mut past.led_through_pause), Point::PausedLeaderDeposed);
                 match why {
                     WhyFollower::LaterTerm { .. } if led => s.hit(Point::LeaderHeardOfLaterTerm),
@@ -205,6 +228,7 @@ impl Watch {
                     WhyFollower::LeaderHeard { .. } => s.hit(Point::CandidateHeardLeader),
                     WhyFollower::NoQuorum => s.hit(Point::LeaderLostQuorum),
                     WhyFollower::DiskStalled => s.hit(Point::LeaderLostDisk),
+                    WhyFollower::Removed => s.hit(Point::RemovedLeaderGone),
                     _ => {}
                 }
             }
@@ -227,7 +251,7 @@ impl Watch {
                 s.hit_if(past.last.index > last.index, Point::SnapshotOverConflict);
                 past.receiving = false;
             }
-            _ => {}
+            event => self.belongs(nodes, node, raft, event, cut),
         }
     }
 
@@ -246,7 +270,20 @@ impl Watch {
         }
         self.leaders.insert(term, node.id());
         let mut others = nodes.iter().filter(|other| other.id() != node.id());
-        s.hit_if(others.clone().any(Node::leads), Point::ElectedBesideOldLeader);
+        let beside_another = others.clone().any(Node::leads);
+        s.hit_if(beside_another, Point::ElectedBesideOldLeader);
+        let past = &mut self.nodes[place(node.id())];
+        let told = std::mem::take(&mut past.told_to_stand);
+        s.hit_if(told, Point::ElectedAsTold);
+        s.hit_if(told && beside_another, Point::HandedOverBesideOldLeader);
+        s.hit_if(past.configured_at > raft.commit_index(), Point::ElectedWithChange);
+        s.hit_if(raft.configuration().is_joint(), Point::ElectedInJoint);
+        let configuration = raft.configuration();
+        let lost = |other: &Node| {
+            configuration.is_voter(other.id())
+                && configuration.is_stranger(other.id(), other.life())
+        };
+        s.hit_if(nodes.iter().any(lost), Point::ElectedWithoutLost);
         // The no-op of its own term is in the log already.
         let last = raft.log().last().index.prev();
         let ends = raft.log().term_at(last).map(|term| EntryId { term, index: last });
@@ -284,6 +321,7 @@ impl Watch {
         s.hit_if(older.len() > 1, Point::CommittedTwoOlderTerms);
         s.hit_if(to.index.0 - past.commit.0 > 30, Point::CommittedMany);
         s.hit_if(cut, Point::CommittedWhileLinksAreCut);
+        s.hit_if(raft.configuration().is_joint(), Point::CommittedInJoint);
         s.hit_if(log.durable() < to.index, Point::CommittedBeforeOwnDisk);
         let others = leader.followers.values().filter(|p| p.match_index >= to.index).count();
         let needs_own = others > 0 && others == raft.configuration().voters.len() / 2;

@@ -5,9 +5,10 @@ use crate::checker::memory::Memory;
 use crate::checker::view::View;
 use crate::checker::violation::{Check, Property, ensure};
 use raft_core::config::Limits;
+use raft_core::error::Error;
 use raft_core::id::{Index, NodeId};
 use raft_core::kv::command::Item;
-use raft_core::raft::message::{AppendResult, Body, Entry, Message, Payload};
+use raft_core::raft::message::{AppendResult, Body, Entry, Message};
 use raft_core::request::{Reply, Response};
 
 /// A message of consensus leaves for `to`.
@@ -46,8 +47,7 @@ pub(super) fn check_message(
             )
         }),
         Body::AppendEntries { entries, .. } => {
-            let commands = entries.iter().filter(|e| matches!(e.payload, Payload::Command(_)));
-            let bytes: usize = commands.map(Entry::size).sum();
+            let bytes: usize = entries.iter().map(Entry::size).sum();
             let fits = entries.len() <= limits.append_entries_max.max(1)
                 && (bytes <= limits.append_bytes_max || entries.len() == 1);
             ensure(fits, Property::Bounds, || {
@@ -74,5 +74,17 @@ pub(super) fn check_response(view: &View<'_>, response: &Response, committed: In
     let known = if view.leads.is_some() { view.applied } else { committed };
     ensure(*revision <= known, Property::DurablePromises, || {
         format!("node {} answers with revision {revision}, which is not committed", view.node)
+    })
+}
+
+/// A linearizable read is answered, and so many entries were committed before it came: whoever answers must
+/// have applied them, whatever keys they are about (thesis §6.4).
+pub(super) fn check_read(view: &View<'_>, response: &Response, committed: Index) -> Check {
+    let is_answer = matches!(response, Ok(Reply::Item(_)) | Err(Error::NotFound));
+    ensure(!is_answer || view.applied >= committed, Property::FreshReads, || {
+        let View { node, applied, .. } = view;
+        format!(
+            "node {node} answers a read as of entry {applied}, but {committed} were committed when it came"
+        )
     })
 }

@@ -37,7 +37,7 @@ impl Sim {
         let Some((leader, deaf)) = self.who_goes_deaf() else { return Ok(()) };
         self.watch.sometimes.hit(Point::DeafNode);
         let heal = Command::Heal { from: leader, to: deaf };
-        self.queue.at(heard_again_at, Event::Command(heal));
+        self.queue.at(heard_again_at, Event::Command(Box::new(heal)));
         self.carry_out(Command::Cut { from: leader, to: deaf })
     }
 

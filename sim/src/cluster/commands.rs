@@ -43,6 +43,12 @@ impl Sim {
                 sim.split(&BTreeSet::from([sim.nodes[place].id]));
                 Ok(())
             }),
+            Command::DeafenLeader => self.each(Self::is_leader, |sim, place| {
+                let leader = sim.nodes[place].id;
+                let others = sim.nodes.iter().map(|node| node.id).filter(|node| *node != leader);
+                others.for_each(|other| sim.network.cut(other, leader));
+                Ok(())
+            }),
             Command::HealAll => {
                 self.network.heal_all();
                 Ok(())

@@ -5,6 +5,7 @@ use crate::checker::Check;
 use crate::cluster::{Sim, address};
 use crate::faults::Command;
 use crate::network::{Cargo, Place};
+use raft_core::error::Error;
 use raft_core::id::NodeId;
 use raft_core::raft::membership::{Change, Configuration, Goal, Member};
 use raft_core::raft::quorum::has_majority;
@@ -49,6 +50,7 @@ impl Sim {
         match response {
             Ok(Reply::Changed(_)) => self.operator.changes += 1,
             Ok(Reply::Transferred { .. }) => self.operator.transfers += 1,
+            Err(Error::Refused { why }) => self.watch.refused(why),
             _ => {}
         }
     }

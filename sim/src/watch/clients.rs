@@ -1,7 +1,7 @@
 //! What shows in the questions of clients and in their answers.
 
 use crate::sometimes::Point;
-use crate::watch::Watch;
+use crate::watch::{Watch, place};
 use raft_core::error::Error;
 use raft_core::id::{NodeId, Ticket};
 use raft_core::raft::Raft;
@@ -24,6 +24,8 @@ struct Question {
     was_new: bool,
     /// The node has stood still since.
     paused: bool,
+    /// How many AppendEntries the node had sent.
+    appends: u64,
 }
 
 impl Questions {
@@ -47,7 +49,9 @@ impl Watch {
         };
         let led = raft.leader() == Some(node);
         let was_new = led && raft.log().term_at(raft.commit_index()) != Some(raft.term());
-        self.questions.0.insert(ticket, Question { node, is_read, led, was_new, paused: false });
+        let appends = self.nodes[place(node)].appends;
+        let question = Question { node, is_read, led, was_new, paused: false, appends };
+        self.questions.0.insert(ticket, question);
     }
 
     /// A node passes a client's request on to its leader.
@@ -67,19 +71,33 @@ impl Watch {
                     s.hit_if(have < of, Point::CopiesOnSome);
                 }
                 Err(Error::ConditionFailed { .. }) => s.hit(Point::ConditionFailed),
-                Err(Error::Overloaded { .. }) => s.hit(Point::Overloaded),
+                Err(Error::Overloaded { .. }) => {
+                    s.hit(Point::Overloaded);
+                    s.hit_if(raft.transfer_target().is_some(), Point::WriteWhileHandingOver);
+                }
                 Err(Error::NotLeader { hint: None }) => s.hit(Point::NoLeaderKnown),
+                Err(Error::DiskFull) => s.hit(Point::WriteRefusedAsFull),
                 _ => {}
             }
             let Some(question) = self.questions.0.remove(ticket) else { continue };
-            let Question { is_read, led, was_new, paused, .. } = question;
+            let Question { is_read, led, was_new, paused, appends, .. } = question;
             let is_found = is_answer(response);
             if is_read && led {
                 reads += usize::from(is_found && leads);
                 s.hit_if(is_found, Point::ReadAnswered);
                 s.hit_if(is_found && was_new, Point::ReadBeforeFirstCommit);
                 s.hit_if(is_found && paused, Point::ReadConfirmedAfterPause);
+                let asked_nobody = self.nodes[place(raft.id())].appends == appends;
+                let is_alone = raft.configuration().all_voters().count() == 1;
+                s.hit_if(is_found && asked_nobody && !is_alone, Point::ReadByLease);
+                s.hit_if(is_found && !asked_nobody && self.has_leases, Point::ReadDespiteLease);
                 s.hit_if(matches!(response, Err(Error::NotLeader { .. })), Point::ReadLostLeader);
+            } else if is_read {
+                s.hit_if(is_found && !leads, Point::ReadByFollower);
+                let learns = raft.configuration().learners.contains_key(&raft.id());
+                s.hit_if(is_found && learns, Point::ReadByLearner);
+                let lost = matches!(response, Err(Error::NotLeader { .. }));
+                s.hit_if(lost, Point::ReadLostFollowing);
             } else if led {
                 s.hit_if(*response == Err(Error::OutcomeUnknown), Point::WriteLostLeader);
             }

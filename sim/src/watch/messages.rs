@@ -2,7 +2,7 @@
 
 use crate::network::{Cargo, Flight, Place};
 use crate::node::Node;
-use crate::sometimes::Point;
+use crate::sometimes::{Point, Sometimes};
 use crate::watch::{Watch, place};
 use raft_core::id::{EntryId, Index, NodeId};
 use raft_core::raft::message::{AppendResult, Body, Entry, Message};
@@ -14,32 +14,28 @@ impl Watch {
     /// Messages leave a node after a step.
     pub(super) fn leave(&mut self, raft: &Raft, effects: &Effects) {
         let mut carried = None;
+        let past = &mut self.nodes[place(raft.id())];
         for Envelope { to, body, .. } in &effects.send {
             let PeerBody::Raft(Message { body, .. }) = body else { continue };
+            let s = &mut self.sometimes;
             match body {
-                Body::AppendEntries { entries, .. } if !entries.is_empty() => {
-                    self.sometimes.hit_if(carried == Some(*to), Point::PipelinedAppends);
-                    carried = Some(*to);
+                Body::AppendEntries { entries, .. } => {
+                    past.appends += 1;
+                    s.hit_if(carried == Some(*to) && !entries.is_empty(), Point::PipelinedAppends);
+                    carried = if entries.is_empty() { carried } else { Some(*to) };
                 }
                 Body::AppendEntriesReply {
                     result: AppendResult::Mismatch { refused, hint },
                     ..
-                } => self.hinted(raft, *refused, *hint),
+                } => hinted(s, raft, *refused, *hint),
+                Body::ReadIndex { number } => {
+                    let before = past.asked_index.replace(*number);
+                    s.hit_if(before == Some(*number), Point::ReadAskedAgain);
+                }
                 _ => {}
             }
         }
         self.answered(raft, effects);
-    }
-
-    /// A follower says where its log and the leader's can agree at the latest.
-    fn hinted(&mut self, raft: &Raft, refused: Index, hint: EntryId) {
-        let (s, log) = (&mut self.sometimes, raft.log());
-        s.hit_if(refused > log.last().index, Point::HintForShortLog);
-        let skipped: Vec<_> = (hint.index.next().0..=refused.0)
-            .filter_map(|index| log.term_at(Index(index)))
-            .collect();
-        s.hit_if(skipped.len() > 1, Point::HintSkippedEntries);
-        s.hit_if(skipped.first() != skipped.last(), Point::HintSkippedTerms);
     }
 
     /// A message is at its end: at the door of a node that is down, if that is so, or at a link that is
@@ -100,7 +96,14 @@ impl Watch {
                 let twice = before.is_some_and(|(term, at)| term == raft.term() && *refused < at);
                 s.hit_if(twice, Point::ProbedTwice);
             }
+            Body::AppendEntriesReply { result: AppendResult::Full { .. }, .. } => {
+                s.hit(Point::FullFollower);
+            }
             Body::InstallSnapshot { meta, offset, done, .. } if is_current => {
+                let before = past.snapshot_from.replace((meta.last, from));
+                let by_another =
+                    before.is_some_and(|(last, by)| last == meta.last && by != from && *offset > 0);
+                s.hit_if(by_another, Point::SnapshotWentOn);
                 s.hit_if(*offset > 0, Point::SnapshotInPieces);
                 s.hit_if(meta.last.index <= raft.commit_index(), Point::SnapshotNeedless);
                 past.receiving = !done && meta.last.index > raft.commit_index();
@@ -122,4 +125,14 @@ fn probes(raft: &Raft, follower: NodeId) -> bool {
     let Role::Leader(leader) = raft.role() else { return false };
     let progress = leader.followers.get(&follower);
     progress.is_some_and(|progress| matches!(progress.mode, Mode::Probe { .. }))
+}
+
+/// A follower says where its log and the leader's can agree at the latest.
+fn hinted(s: &mut Sometimes, raft: &Raft, refused: Index, hint: EntryId) {
+    let log = raft.log();
+    s.hit_if(refused > log.last().index, Point::HintForShortLog);
+    let skipped: Vec<_> =
+        (hint.index.next().0..=refused.0).filter_map(|index| log.term_at(Index(index))).collect();
+    s.hit_if(skipped.len() > 1, Point::HintSkippedEntries);
+    s.hit_if(skipped.first() != skipped.last(), Point::HintSkippedTerms);
 }
