@@ -69,7 +69,7 @@ fn sound_peers_stop_no_node() {
 #[cfg(feature = "nodes")]
 #[test]
 fn command_lines_are_understood_or_refused_in_one_line() {
-    for_any_bytes(10_000, 30, arguments::check);
+    for_any_bytes(20_000, 30, arguments::check);
 }
 
 #[cfg(feature = "nodes")]

@@ -1,7 +1,8 @@
 //! `raft-cli bench`: how fast a cluster is.
 
+use super::Stop;
+use super::args::seconds;
 use super::output::{Output, print};
-use super::{Stop, seconds};
 use crate::bench::wire::ToNode;
 use crate::bench::{self, Load, Operation, Report};
 use crate::client::Failure;
@@ -94,8 +95,8 @@ pub(super) async fn run(
     let Load { connections, keys, value_bytes, .. } = load;
     let word = bench.workload.to_possible_value().expect("every workload has a word");
     let word = word.get_name();
-    say(&format!(
-        "{word}: {clients} clients, {connections} connections, to {to}; {keys} keys, {value_bytes} B values\n"
+    output.remark(&format!(
+        "{word}: {clients} clients, {connections} connections, to {to}; {keys} keys, {value_bytes} B values"
     ));
     if !matches!(bench.workload, Workload::Put) && !bench.no_fill {
         let mut filled = 0;
@@ -165,14 +166,10 @@ fn all_went_well(report: &Report) -> Result<(), Stop> {
     }
 }
 
-fn say(line: &str) {
-    let _ = write!(io::stderr(), "{line}");
-}
-
 /// A line that the next takes the place of; only for people.
 fn say_passing(line: &str) {
     if io::stderr().is_terminal() {
-        say(&format!("\r\x1b[K{line}"));
+        let _ = write!(io::stderr(), "\r\x1b[K{line}");
     }
 }
 

@@ -1,8 +1,9 @@
 //! `raft-cli member` and `raft-cli transfer`: who belongs to the cluster, and who leads it.
 
+use super::args::node_id;
 use super::output::{Output, print};
 use super::status::Report;
-use super::{Stop, node_id, unexpected};
+use super::{Stop, unexpected};
 use crate::address::Address;
 use crate::client::{self, Client, Failure};
 use clap::Subcommand;

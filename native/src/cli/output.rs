@@ -102,6 +102,13 @@ impl Output {
         })
     }
 
+    /// Something for a person beside the answer.
+    pub(super) fn remark(&self, line: &str) {
+        if !self.json {
+            let _ = writeln!(io::stderr(), "{line}");
+        }
+    }
+
     /// Says what failed and what to do, and returns the exit code.
     pub(super) fn failure(&self, failure: &Failure) -> ExitCode {
         let code = exit_code(failure);
