@@ -2,10 +2,10 @@
 
 use crate::folder::{Folder, Name};
 use crate::recording::{CLUSTER, INCARNATION, NODE};
-use raft_core::wal::Durable;
+use raft_core::wal::{Durable, SEGMENT_BYTES};
 use raft_native::datadir::{self, Content};
 use raft_native::identity::{Identity, Origin};
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -38,13 +38,19 @@ pub(crate) fn fill(directory: &Path, folder: &Folder, identity: &[u8]) {
     }
     fs::write(directory.join("identity"), identity).expect("it can be written");
     for (name, file) in &folder.names {
-        let name = match name {
+        let file_name = match name {
             Name::Segment(number) => format!("segment-{number:016x}.wal"),
             Name::Spare(number) => format!("spare-{number:016x}.wal"),
             Name::Snapshot(last) => snapshot(last.term.0, last.index.0),
             Name::Temporary(last) => snapshot(last.term.0, last.index.0) + ".tmp",
         };
-        fs::write(directory.join(name), &*folder.files[*file]).expect("it can be written");
+        let path = directory.join(file_name);
+        fs::write(&path, &*folder.files[*file]).expect("it can be written");
+        if matches!(name, Name::Segment(_) | Name::Spare(_)) {
+            // As long as a node makes them; what follows are zeros that take no room.
+            let file = File::options().write(true).open(path).expect("it was written");
+            file.set_len(SEGMENT_BYTES).expect("it can be longer");
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use super::{DataDir, fill_with_zeros};
 use crate::identity::Identity;
 use raft_core::raft::membership::Configuration;
 use raft_core::raft::message::Payload;
-use raft_core::wal::{self, Durable, Replayed, SegmentHeader};
+use raft_core::wal::{self, Durable, Replayed, SEGMENT_BYTES, SegmentHeader};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -47,6 +47,11 @@ impl Memory {
             };
             if SegmentHeader::decode(&bytes).is_some_and(is_foreign) {
                 return Err(Unfit::Foreign(file.clone()));
+            }
+            // Filled and synced before it got its name: no crash makes it shorter, and what is cut off
+            // could be the end of the log.
+            if (bytes.len() as u64) < SEGMENT_BYTES {
+                return Err(Unfit::Damaged(format!("{} has been cut short", file.display())));
             }
             segments.push((*number, bytes));
         }

@@ -217,6 +217,17 @@ fn damage_is_found_wherever_it_is() {
     assert!(matches!(look(directory.path()).unwrap().content, Content::Whole(_)));
 }
 
+/// Of the newest segment only its length says that something stood behind the cut.
+#[test]
+fn a_segment_that_was_cut_short_is_damage() {
+    for length in [0, 64, 100, 4096, SEGMENT_BYTES - 1] {
+        let directory = used_directory(false);
+        let file = File::options().write(true).open(segment(&directory, 1)).unwrap();
+        file.set_len(length).unwrap();
+        assert_damaged(directory.path(), "cut short");
+    }
+}
+
 #[test]
 fn a_new_life_remembers_nothing_and_sets_the_files_of_the_old_one_aside_once() {
     let directory = used_directory(true);
@@ -263,7 +274,7 @@ fn a_torn_tail_is_cleared_and_told_and_the_log_before_it_kept() {
     let offset = open(directory.path(), &identity(1)).replayed.tail.offset;
     overwrite(&segment(&directory, 1), offset, b"half a record");
     // A segment whose header never arrived.
-    fs::write(segment(&directory, 2), vec![0; 4096]).unwrap();
+    fs::write(segment(&directory, 2), vec![0; SEGMENT_BYTES as usize]).unwrap();
     let opened = open(directory.path(), &identity(1));
     let repair = opened.repair.unwrap();
     assert!(repair.ends_with(&format!("at byte {offset} of segment 1")), "{repair}");
