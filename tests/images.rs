@@ -93,7 +93,7 @@ fn noise(seed: u64, length: usize) -> Vec<u8> {
 
 #[test]
 fn the_runs_hold_everything_that_a_disk_is_used_for() {
-    let mut count = [0; 7];
+    let mut count = [0; 9];
     for run in runs() {
         let mut log = Durable::default();
         for write in &run.writes {
@@ -103,6 +103,10 @@ fn the_runs_hold_everything_that_a_disk_is_used_for() {
             count[1] += usize::from(conflict);
             count[2] += usize::from(write.replaces_log);
             count[3] += usize::from(write.snapshot.is_some() && !write.replaces_log);
+            let is_change = |entry: &Entry| matches!(entry.payload, Payload::Configuration(_));
+            count[7] += usize::from(write.entries.iter().any(is_change));
+            let vote = write.hard_state.is_some_and(|state| state.vote.is_some());
+            count[8] += usize::from(vote && write.entries.is_empty());
             apply(&mut log, write);
         }
         for step in &run.recording.steps {
@@ -114,9 +118,10 @@ fn the_runs_hold_everything_that_a_disk_is_used_for() {
             }
         }
     }
-    let [terms, conflicts, installed, taken, opened, recycled, removed] = count;
+    let [terms, conflicts, installed, taken, opened, recycled, removed, changes, votes] = count;
     assert!(terms >= 50 && conflicts >= 10 && installed > 0 && taken >= 5, "{count:?}");
     assert!(opened >= 20 && recycled > 0 && removed > 0, "{count:?}");
+    assert!(changes >= 10 && votes >= 10, "{count:?}");
 }
 
 #[test]
@@ -316,7 +321,7 @@ fn a_node_on_a_real_file_system_finds_and_repairs_the_same() {
         let mut turn = 0;
         crash::images(&Folder::default(), &run.recording.steps, |steps, folder| {
             turn += 1;
-            if turn % 97 > 0 {
+            if turn % 797 > 0 {
                 return;
             }
             images += 1;
@@ -336,7 +341,7 @@ fn a_node_on_a_real_file_system_finds_and_repairs_the_same() {
         });
     }
     println!("{images} images, {repaired} of them repaired");
-    assert!(images > 1_000 && repaired > 300, "only {images} images, {repaired} of them repaired");
+    assert!(images > 200 && repaired > 60, "only {images} images, {repaired} of them repaired");
 }
 
 #[cfg(feature = "nodes")]

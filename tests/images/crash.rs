@@ -14,9 +14,6 @@ const SECTORS_MAX: usize = 6;
 /// and each one missing.
 const OTHERS_MAX: usize = 4;
 
-/// A write longer than this is torn at every 512th byte, and not at every one.
-const SMALL_BYTES: usize = 512;
-
 /// What is synced, and what is not.
 #[derive(Clone, Debug, Default)]
 struct Disk {
@@ -102,17 +99,12 @@ impl Disk {
                     }
                     visit(folder);
                 };
-                cuts(*offset, bytes.len()).for_each(|cut| part(&|at| at < cut));
+                // A write can end too early at every byte.
+                (1..bytes.len()).for_each(|cut| part(&|at| at < cut));
                 scatterings(*offset, bytes.len()).for_each(|kept| part(&|at| kept(offset + at)));
             }
         }
     }
-}
-
-/// Where a write of `length` bytes can end too early.
-fn cuts(offset: usize, length: usize) -> impl Iterator<Item = usize> {
-    let is_place = move |cut: &usize| length <= SMALL_BYTES || (offset + cut).is_multiple_of(512);
-    (1..length).filter(is_place)
 }
 
 /// Which of `count` things are there.
