@@ -186,6 +186,11 @@ impl<'a> Args<'a> {
             ("value_bytes_max", &mut limits.value_bytes_max),
             ("requests_max", &mut limits.requests_max),
             ("members_max", &mut limits.members_max),
+            ("list_keys_max", &mut limits.list_keys_max),
+            ("list_bytes_max", &mut limits.list_bytes_max),
+            ("append_bytes_max", &mut limits.append_bytes_max),
+            ("append_window_bytes_max", &mut limits.append_window_bytes_max),
+            ("snapshot_bytes_max", &mut limits.snapshot_bytes_max),
             ("writes_max", &mut limits.writes_max),
         ] {
             *limit = self.named(name)?.unwrap_or(*limit);
