@@ -145,13 +145,14 @@ runs must come to was never reached.
 ";
 
 const HELP_SEEDED: &str = "\
-usage: cargo xtask seeded-bugs [--seeds COUNT] [--only NUMBER]...
+usage: cargo xtask seeded-bugs [--slice | [--seeds COUNT] [--only NUMBER]...]
 
 Builds the simulator with mistakes that other implementations of Raft have shipped (core/src/seeded.rs),
 makes them one by one, and prints a table: what caught each, and how many seeds that took. Exits 1 if one
 is not caught.
 
   cargo xtask seeded-bugs                      all of them, at most 100,000 seeds each
+  cargo xtask seeded-bugs --slice              all of them, 60 seeds each: most must be caught (`test` does it)
   cargo xtask seeded-bugs --only B01 --seeds 5000
 ";
 

@@ -11,7 +11,7 @@ use std::process::Command;
 pub(crate) const WASM: &str = "wasm32-unknown-unknown";
 const WASM_PACK_VERSION: &str = "0.15.1";
 const CARGO_DENY_VERSION: &str = "0.20.2";
-const CARGO_FUZZ_VERSION: &str = "0.13.1";
+const CARGO_FUZZ_VERSION: &str = "0.13.2";
 
 /// A command that finds the tools installed here before those of the machine.
 pub(crate) fn tool<const N: usize>(name: &str, arguments: [&str; N]) -> Result<Command> {
