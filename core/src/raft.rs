@@ -215,7 +215,7 @@ impl Raft {
             let unteachable = is_refused_pre_vote && makes(Bug::PreVoteTeachesNothing);
             if term > self.term() && !unteachable {
                 // §5.1: whoever hears of a later term follows in it.
-                self.become_follower(term, None, WhyFollower::LaterTerm { from });
+                self.become_follower(term, WhyFollower::LaterTerm { from });
             }
             match message.body {
                 Body::RequestVoteReply {
@@ -332,7 +332,7 @@ impl Raft {
     }
 
     /// §5.1: enters a term, or gives a role up within it.
-    fn become_follower(&mut self, term: Term, leader: Option<NodeId>, why: WhyFollower) {
+    fn become_follower(&mut self, term: Term, why: WhyFollower) {
         let was_follower = matches!(self.role, Role::Follower(_));
         if term > self.term() {
             self.set_hard_state(HardState { term, vote: None });
@@ -342,8 +342,7 @@ impl Raft {
             Role::Follower(follower) => follower.election_due,
             Role::Candidate(_) | Role::Leader(_) => self.random_election_due(),
         };
-        self.role =
-            Role::Follower(Follower { leader, ..Follower::waiting(self.now, election_due) });
+        self.role = Role::Follower(Follower::waiting(self.now, election_due));
         if !was_follower {
             self.output.events.push(Event::BecameFollower { term, why });
         }

@@ -236,6 +236,17 @@ mod tests {
     }
 
     #[test]
+    fn keys_and_sessions_are_counted() {
+        let mut store = Store::default();
+        assert!(store.is_empty() && store.sessions().is_empty());
+        for (index, key) in [(1, "a"), (2, "b")] {
+            let _ = apply(&mut store, index, session(index, 0, 1), set(key, "v", Condition::Any));
+        }
+        assert!(!store.is_empty() && !store.sessions().is_empty());
+        assert_eq!((store.len(), store.sessions().len()), (2, 2));
+    }
+
+    #[test]
     fn pages_follow_each_other_without_gap_or_overlap() {
         let mut store = Store::default();
         for (place, key) in ["a", "b1", "b2", "b3", "b4", "b5", "c"].into_iter().enumerate() {

@@ -194,7 +194,7 @@ impl Raft {
         if let Some(successor) = self.fittest_voter() {
             self.send(successor, Body::TimeoutNow);
         }
-        self.become_follower(self.term(), None, WhyFollower::Removed);
+        self.become_follower(self.term(), WhyFollower::Removed);
     }
 
     /// Another configuration is in force: the leader sends to whom it names, and to nobody else.

@@ -79,7 +79,7 @@ impl Raft {
         let must_stay_out = self.must_stay_out(from, is_stranger, last) && !disturbs;
         if campaign > self.term() && !pre_vote && leader_alive.is_none() && !must_stay_out {
             // §5.1. A pre-vote changes nothing, and one who hears a leader is not disturbed.
-            self.become_follower(campaign, None, WhyFollower::LaterTerm { from });
+            self.become_follower(campaign, WhyFollower::LaterTerm { from });
         }
         let is_behind = match makes(Bug::ComparesLength) {
             true => last.index < self.log.last().index || last.term < self.log.last().term,

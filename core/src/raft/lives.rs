@@ -79,7 +79,7 @@ impl Raft {
         }
         self.lives.turned_away = true;
         self.output.events.push(Event::NotAdmitted { by });
-        self.become_follower(self.term(), None, WhyFollower::NotAdmitted { by });
+        self.become_follower(self.term(), WhyFollower::NotAdmitted { by });
     }
 
     /// Whether this server takes its cluster for new: it has nothing, and knows nobody's life. It may be

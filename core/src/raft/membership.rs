@@ -159,11 +159,6 @@ impl Configuration {
         self.voters.union(&self.outgoing).copied()
     }
 
-    /// Every server that receives the log, but for `except`, in order.
-    pub fn others(&self, except: NodeId) -> impl Iterator<Item = NodeId> + '_ {
-        self.members.keys().copied().filter(move |node| *node != except)
-    }
-
     /// Whether those for which `yes` holds decide: a majority of the voters and, if the configuration
     /// is joint, also of the outgoing ones.
     pub fn has_quorum(&self, yes: impl Fn(NodeId) -> bool) -> bool {

@@ -147,7 +147,7 @@ impl Raft {
         } else {
             return;
         };
-        self.become_follower(self.term(), None, why);
+        self.become_follower(self.term(), why);
     }
 
     /// A leader's messages: what is new for each follower, or the round alone.
@@ -413,7 +413,7 @@ impl Raft {
     ) -> bool {
         let term = self.term();
         if matches!(self.role, Role::Candidate(_)) {
-            self.become_follower(term, None, WhyFollower::LeaderHeard { leader });
+            self.become_follower(term, WhyFollower::LeaderHeard { leader });
         }
         self.hear_from_leader();
         let (now, election_due) = (self.now, self.random_election_due());
