@@ -183,12 +183,13 @@ impl Raft {
         }
     }
 
-    /// A leader whose removal is committed has led to its end (thesis §4.2.2). It has its successor told,
-    /// so that nobody waits for an election timeout.
+    /// A leader that is no voter has led to its end when it has committed in its term: its removal, or what
+    /// it alone had (thesis §4.2.2). It has its successor told, so that nobody waits for an election timeout.
     pub fn go_if_removed(&mut self) {
         let (index, newest) = self.configurations.last().expect("never empty");
         let leads = matches!(self.role, Role::Leader(_));
-        if !leads || newest.is_voter(self.id()) || *index > self.commit {
+        let has_committed = self.log.term_at(self.commit) == Some(self.term());
+        if !leads || newest.is_voter(self.id()) || *index > self.commit || !has_committed {
             return;
         }
         if let Some(successor) = self.fittest_voter() {

@@ -113,6 +113,9 @@ impl Raft {
                 }
             }
             Some(why) => {
+                if matches!(why, VoteRefusal::LogBehind { .. }) {
+                    self.is_asked_in_vain();
+                }
                 let event = Event::VoteRefused { candidate: from, campaign, pre_vote, why };
                 self.output.events.push(event);
             }

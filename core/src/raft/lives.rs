@@ -23,6 +23,9 @@ pub(super) struct Lives {
     /// This server's own life is not admitted: it was founded by nobody and added by nobody yet, or
     /// someone who must know has said so.
     turned_away: bool,
+    /// A candidate counts on the vote of this server, which is none by its own log, and cannot have it: the
+    /// log here is newer, so it may be the only one that can win.
+    asked_in_vain: bool,
     /// The strangers are so many that no quorum is left.
     quorum_lost: bool,
 }
@@ -107,14 +110,20 @@ impl Raft {
 
     /// Whether this life may stand for election: it has a vote, and nobody has said that it has not. A
     /// removal that is not committed does not count: it may be that nobody else can be elected, for want of
-    /// the entry that removes this server (thesis §4.2.2).
+    /// the entry that removes this server. For the same reason a learner may stand whose vote others miss
+    /// (thesis §4.2.2).
     pub(super) fn may_stand(&self) -> bool {
         let (id, life) = (self.id(), self.config.incarnation);
         let committed = self.configurations.partition_point(|(index, _)| *index <= self.commit);
         let mut known = self.configurations[committed.saturating_sub(1)..].iter();
-        known.any(|(_, configuration)| configuration.is_voter(id))
+        (known.any(|(_, configuration)| configuration.is_voter(id)) || self.lives.asked_in_vain)
             && !self.configuration().is_stranger(id, life)
             && !self.is_turned_away()
+    }
+
+    /// A candidate was refused its vote because of this server's log.
+    pub(super) fn is_asked_in_vain(&mut self) {
+        self.lives.asked_in_vain = self.configuration().members.contains_key(&self.id());
     }
 
     /// A configuration is in force that may name this life, or take back who was a stranger.
@@ -128,6 +137,7 @@ impl Raft {
     /// A leader speaks to its members only: one that its own log admits was turned away for nothing, or
     /// long ago.
     pub(super) fn hear_from_leader(&mut self) {
+        self.lives.asked_in_vain = false;
         if self.lives.turned_away {
             let (index, configuration) = self.configurations.last().expect("never empty");
             let own = configuration.members.get(&self.config.id);
