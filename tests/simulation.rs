@@ -150,6 +150,17 @@ fn a_cluster_that_is_not_well_in_time_is_reported() {
 }
 
 #[test]
+fn a_leader_that_is_deposed_in_a_calm_is_reported() {
+    let mut sim = Sim::new(Options::swarm(1));
+    while sim.sometimes().hits(Point::DeafNode) == 0 {
+        assert!(sim.step(), "seed 1 has a calm");
+    }
+    sim.command(Command::PauseLeader);
+    while sim.step() {}
+    assert_eq!(sim.violation().map(|violation| violation.property), Some(Property::Stability));
+}
+
+#[test]
 fn a_failing_run_is_made_small_and_fails_in_the_same_way() {
     // No cluster can heal while its disks take an hour for a sync: the rest of the plan matters nothing.
     let mut options = Options::swarm(11);

@@ -6,6 +6,9 @@
 //! makes its writes durable, [`console`] says what happened. [`node`] starts all of it, and [`args`],
 //! [`address`], [`datadir`], [`identity`] and [`origin`] are what it checks before.
 
+#[cfg(seeded_bugs)]
+compile_error!("a node cannot be built with `--cfg seeded_bugs`: it would make the mistakes of others");
+
 pub mod address;
 pub mod args;
 pub mod bench;

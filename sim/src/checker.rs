@@ -6,6 +6,7 @@
 //! which term, and what that means; and what each disk holds. Looking at a step costs as much as the step
 //! changed.
 
+mod bounds;
 mod chain;
 mod members;
 mod memory;
@@ -162,10 +163,7 @@ impl Checker {
         if let Some(write) = &effects.write {
             let memory = &mut self.nodes.entry(view.node).or_default().memory;
             memory.given(write);
-            let (under_way, most) = (memory.writes_under_way(), self.limits.writes_max);
-            ensure(under_way <= most, Property::Bounds, || {
-                format!("node {} has {under_way} writes under way", view.node)
-            })?;
+            bounds::check_writes(view.node, memory.writes_under_way(), &self.limits)?;
         }
         Ok(())
     }
@@ -210,7 +208,7 @@ impl Checker {
 
     fn compare(&mut self, seen: &mut Seen, view: &View<'_>, sometimes: &mut Sometimes) -> Check {
         check_order(seen, view)?;
-        self.check_bounds(view)?;
+        bounds::check_node(view, &self.limits)?;
         let led_on = seen.leads && view.leads.is_some() && seen.term == view.term;
         let last = seen.log.last();
         let changed = seen.log.follow(view.node, view.log, &mut self.chains)?;
@@ -229,6 +227,9 @@ impl Checker {
             members::check_in_force(view, &self.chains, &self.founding)?;
         }
         if view.leads.is_some() {
+            if changed <= view.log.last().index {
+                bounds::check_uncommitted(view, &self.limits)?;
+            }
             for index in changed.0..=view.log.last().index.0 {
                 members::check_proposed(view, Index(index), &self.chains, &self.founding)?;
             }
@@ -380,27 +381,12 @@ impl Checker {
         let Some(Seen { memory, life, .. }) = self.nodes.get(&view.node).map(|seen| &**seen) else {
             return Ok(());
         };
-        promises::check_message(view, memory, &self.limits, to, message)?;
+        promises::check_message(view, memory, to, message)?;
+        bounds::check_message(view, to, message, &self.limits)?;
         if let Body::RequestVoteReply { campaign, pre_vote: false, refused: None } = message.body {
             self.votes.insert((campaign, view.node), (to, *life));
         }
         Ok(())
-    }
-
-    fn check_bounds(&self, view: &View<'_>) -> Check {
-        let (node, limits) = (view.node, &self.limits);
-        let sessions = view.store.sessions().len();
-        ensure(sessions <= limits.sessions_max.max(1), Property::Bounds, || {
-            format!("node {node} remembers {sessions} sessions")
-        })?;
-        let entries = view.applied.0.saturating_sub(view.snapshot.index.0);
-        let most = limits.snapshot_log_entries.saturating_mul(4);
-        // A node that joined takes its first snapshot when it knows who belonged to the cluster then.
-        let is_first = view.snapshot.index == Index(0);
-        // A full disk takes no snapshot either.
-        ensure(is_first || view.disk_is_full || entries < most, Property::Bounds, || {
-            format!("the log of node {node} has grown by {entries} entries since its snapshot")
-        })
     }
 }
 

@@ -67,8 +67,8 @@ struct Past {
     /// Writes with a snapshot, and with a term or a vote, that are not durable.
     snapshots: Vec<WriteSeq>,
     votes: Vec<WriteSeq>,
-    /// Which snapshot arrived last, and from whom.
-    snapshot_from: Option<(EntryId, NodeId)>,
+    /// Of which snapshot a piece arrived last, from whom, and where the piece ended.
+    snapshot_from: Option<(EntryId, NodeId, u64)>,
     /// The configuration it acts by, where that stands in the log, and how many AppendEntries it has sent.
     configured_at: Index,
     configuration: Configuration,

@@ -124,6 +124,11 @@ impl Workload {
         &self.history
     }
 
+    /// Every key that clients write, and one that only client 0 does.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = Bytes> + use<> {
+        (0..=self.options.keys).map(key)
+    }
+
     /// Gives client 0 something to do.
     pub(crate) fn script(&mut self, key: Bytes, call: Call) {
         if self.clients[0].script.len() < SCRIPT_MAX {
@@ -293,7 +298,7 @@ impl Workload {
             return None;
         }
         let random = &mut self.random;
-        let key = Bytes::from(format!("key-{}", random.between(1, self.options.keys)));
+        let key = key(random.between(1, self.options.keys));
         if random.chance(self.options.read_ppm) {
             return Some((key, Call::Get));
         }
@@ -371,9 +376,15 @@ impl Workload {
             let again = (operation.key.clone(), operation.call.clone());
             self.clients[0].script.push_front(again);
         }
-        let pause = self.random.duration(Duration::ZERO, self.options.think_max);
+        // Who does what commands say does not pause to think.
+        let think_max = if client == 0 { Duration::ZERO } else { self.options.think_max };
+        let pause = self.random.duration(Duration::ZERO, think_max);
         Act { send: None, again_at: Some(now + pause) }
     }
+}
+
+fn key(number: u64) -> Bytes {
+    Bytes::from(format!("key-{number}"))
 }
 
 /// Whether nothing was done, and may be later or elsewhere.

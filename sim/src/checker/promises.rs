@@ -1,21 +1,19 @@
-//! What may leave a node: no message before what it promises is on its sender's disk, no answer before
-//! what it speaks of is committed and applied, and nothing larger than the limits say.
+//! What may leave a node: no message before what it promises is on its sender's disk, and no answer before
+//! what it speaks of is committed and applied.
 
 use crate::checker::memory::Memory;
 use crate::checker::view::View;
 use crate::checker::violation::{Check, Property, ensure};
-use raft_core::config::Limits;
 use raft_core::error::Error;
 use raft_core::id::{Index, NodeId};
 use raft_core::kv::command::Item;
-use raft_core::raft::message::{AppendResult, Body, Entry, Message};
+use raft_core::raft::message::{AppendResult, Body, Message};
 use raft_core::request::{Reply, Response};
 
 /// A message of consensus leaves for `to`.
 pub(super) fn check_message(
     view: &View<'_>,
     memory: &Memory,
-    limits: &Limits,
     to: NodeId,
     message: &Message,
 ) -> Check {
@@ -46,19 +44,6 @@ pub(super) fn check_message(
                      holds {memory}"
             )
         }),
-        Body::AppendEntries { entries, .. } => {
-            let bytes: usize = entries.iter().map(Entry::size).sum();
-            let fits = entries.len() <= limits.append_entries_max.max(1)
-                && (bytes <= limits.append_bytes_max || entries.len() == 1);
-            ensure(fits, Property::Bounds, || {
-                format!("leader {node} sends {} entries of {bytes} bytes at once", entries.len())
-            })
-        }
-        Body::InstallSnapshot { data, .. } => {
-            ensure(data.len() <= limits.snapshot_chunk_bytes, Property::Bounds, || {
-                format!("leader {node} sends {} bytes of its snapshot at once", data.len())
-            })
-        }
         _ => Ok(()),
     }
 }

@@ -239,9 +239,11 @@ impl Sim {
             self.ending = true;
             self.queue.at(self.now + faults.healing_max, Event::Verdict);
             self.workload.end();
-            let (key, value) = (Bytes::from_static(b"after all"), Bytes::from_static(b"well"));
-            self.script(key.clone(), Call::Set { value, condition: Condition::Any });
-            self.script(key, Call::Get);
+            for key in self.workload.keys().collect::<Vec<_>>() {
+                let value = Bytes::from_static(b"after all");
+                self.script(key.clone(), Call::Set { value, condition: Condition::Any });
+                self.script(key, Call::Get);
+            }
         }
         Ok(())
     }

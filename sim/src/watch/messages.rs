@@ -99,11 +99,14 @@ impl Watch {
             Body::AppendEntriesReply { result: AppendResult::Full { .. }, .. } => {
                 s.hit(Point::FullFollower);
             }
-            Body::InstallSnapshot { meta, offset, done, .. } if is_current => {
-                let before = past.snapshot_from.replace((meta.last, from));
-                let by_another =
-                    before.is_some_and(|(last, by)| last == meta.last && by != from && *offset > 0);
-                s.hit_if(by_another, Point::SnapshotWentOn);
+            Body::InstallSnapshot { meta, offset, data, done, .. } if is_current => {
+                let end = offset + data.len() as u64;
+                let before = past.snapshot_from.replace((meta.last, from, end));
+                // The leader passes over what another had sent.
+                let passes_over = before.is_some_and(|(last, by, end)| {
+                    (last, by) == (meta.last, from) && *offset > end
+                });
+                s.hit_if(passes_over, Point::SnapshotWentOn);
                 s.hit_if(*offset > 0, Point::SnapshotInPieces);
                 s.hit_if(meta.last.index <= raft.commit_index(), Point::SnapshotNeedless);
                 past.receiving = !done && meta.last.index > raft.commit_index();
