@@ -189,6 +189,7 @@ impl<'a> Args<'a> {
             ("list_keys_max", &mut limits.list_keys_max),
             ("list_bytes_max", &mut limits.list_bytes_max),
             ("append_bytes_max", &mut limits.append_bytes_max),
+            ("apply_entries_max", &mut limits.apply_entries_max),
             ("append_window_bytes_max", &mut limits.append_window_bytes_max),
             ("snapshot_bytes_max", &mut limits.snapshot_bytes_max),
             ("writes_max", &mut limits.writes_max),

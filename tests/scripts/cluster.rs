@@ -137,7 +137,7 @@ impl Cluster {
     /// Carries out what follows from all steps so far: messages fly, automatic disks finish at once.
     pub(crate) fn settle(&mut self) -> Result<(), String> {
         while let Some(id) = self.stepped.pop_first() {
-            let Effects { write, send, reply, events } = self.replica(id)?.effects();
+            let Effects { write, send, reply, events, .. } = self.replica(id)?.effects();
             for event in events {
                 self.say(format!("n{id} {event}"));
             }
