@@ -32,7 +32,7 @@ fn leader_is_elected_crashed_by_a_click_and_replaced_and_the_console_stays_clean
 
     // By the same clicks as anyone's: pick the node on the stage, then press its button.
     browser.click(&format!(".node[data-node='{first}'] .id"));
-    browser.click("#dock button[data-act^='crash:']");
+    browser.click("#picked button[data-act^='crash:']");
     browser.wait_for(&format!(".node.down[data-node='{first}']"), ELECTION_MAX);
     browser.wait_for(".node.leader", ELECTION_MAX);
     let second = browser.attribute(".node.leader", "data-node");
@@ -42,6 +42,15 @@ fn leader_is_elected_crashed_by_a_click_and_replaced_and_the_console_stays_clean
 
     let link = browser.script("return location.hash");
     assert!(link.contains(&format!("-crash-{first}")), "the address carries what was done: {link}");
+
+    // Back to before the crash, and another course from there: both are kept.
+    browser.click("[data-act=play]");
+    browser.click("[data-act=last-turn]");
+    (0..3).for_each(|_| browser.click("[data-act=last-turn]"));
+    browser.click("[data-act=split]");
+    browser.wait_for("#branches [data-act='branch:1'][aria-pressed=true]", ELECTION_MAX);
+    browser.click("[data-act='branch:0']");
+    assert!(browser.script("return location.hash").contains(&format!("-crash-{first}")));
 
     browser.resize(320, 640);
     let sideways = "const page = document.documentElement; \

@@ -1,8 +1,9 @@
 //! What a visitor can do, as data. Every button, key and click becomes an [`Action`] here; there is no
 //! other way to act.
 
+use crate::scene::inside::Picked;
 use crate::scene::{Role, Scene};
-use raft_core::id::NodeId;
+use raft_core::id::{Index, NodeId};
 use raft_sim::Command;
 use std::collections::BTreeSet;
 
@@ -19,12 +20,26 @@ pub enum Action {
     Faster,
     /// Run slower.
     Slower,
-    /// The same session from its start.
-    Again,
+    /// To the next thing of interest.
+    NextTurn,
+    /// Back to the last thing of interest.
+    LastTurn,
+    /// To the moment after so many steps.
+    Go(u64),
+    /// To the beginning.
+    Start,
+    /// To the latest moment that was ever played.
+    End,
+    /// To another branch.
+    Branch(usize),
+    /// A shorter or, if `false`, a longer stretch of time on the timeline.
+    Zoom(bool),
+    /// Show this panel.
+    Panel(Panel),
     /// Another seed.
     NewSeed,
-    /// Pick this node, or let go of it if it is picked.
-    Select(NodeId),
+    /// Pick this, or let go of it if it is picked.
+    Pick(Picked),
     /// Close what is open, and let go of the node.
     Escape,
     /// Show or hide the keys.
@@ -33,6 +48,35 @@ pub enum Action {
     Write,
     /// Do this to the cluster.
     Do(Vec<Command>),
+}
+
+/// What a narrow screen shows one at a time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Panel {
+    /// The logs side by side.
+    Logs,
+    /// The timeline.
+    Timeline,
+    /// What is picked, and why it is as it is.
+    #[default]
+    Picked,
+    /// What happened.
+    Story,
+}
+
+impl Panel {
+    /// Every panel, with its name in the page.
+    pub const ALL: [(Self, &'static str); 4] = [
+        (Self::Logs, "logs"),
+        (Self::Timeline, "timeline"),
+        (Self::Picked, "picked"),
+        (Self::Story, "story"),
+    ];
+
+    /// Its name in the page.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(panel, _)| *panel == self).map_or("", |(_, name)| name)
+    }
 }
 
 impl Action {
@@ -46,9 +90,18 @@ impl Action {
             "back" => Self::Back,
             "faster" => Self::Faster,
             "slower" => Self::Slower,
-            "again" => Self::Again,
+            "next-turn" => Self::NextTurn,
+            "last-turn" => Self::LastTurn,
+            "go" => Self::Go(object.parse().ok()?),
+            "start" => Self::Start,
+            "end" => Self::End,
+            "branch" => Self::Branch(object.parse().ok()?),
+            "zoom" => Self::Zoom(object == "in"),
+            "panel" => Self::Panel(Panel::ALL.iter().find(|(_, name)| *name == object)?.0),
             "new-seed" => Self::NewSeed,
-            "select" => Self::Select(node()?),
+            "select" => Self::Pick(Picked::Node(node()?)),
+            "entry" => Self::Pick(Picked::Entry(Index(object.parse().ok()?))),
+            "message" => Self::Pick(Picked::Message(object.parse().ok()?)),
             "crash" => Self::Do(vec![Command::Crash(node()?)]),
             "restart" => Self::Do(vec![Command::Restart(node()?)]),
             "cut-off" => Self::Do(vec![Command::Split([node()?].into())]),
@@ -73,6 +126,12 @@ impl Action {
             " " => Some(Self::Play),
             "ArrowRight" => Some(Self::Step),
             "ArrowLeft" => Some(Self::Back),
+            "Shift+ArrowRight" => Some(Self::NextTurn),
+            "Shift+ArrowLeft" => Some(Self::LastTurn),
+            "Home" => Some(Self::Start),
+            "End" => Some(Self::End),
+            "[" => Some(Self::Zoom(false)),
+            "]" => Some(Self::Zoom(true)),
             "+" | "=" => Some(Self::Faster),
             "-" | "_" => Some(Self::Slower),
             "Escape" => Some(Self::Escape),
@@ -138,11 +197,17 @@ fn repair(scene: &Scene) -> Option<Vec<Command>> {
 /// A speed on the slider: ten times the decimal logarithm of simulated seconds per second.
 pub type Notch = i32;
 
-/// From a thousandth of the speed of life to a hundred times as fast.
-pub const NOTCHES: std::ops::RangeInclusive<Notch> = -30..=20;
+/// From a thousandth of the speed of life to a hundred times as fast, and then as fast as it goes.
+pub const NOTCHES: std::ops::RangeInclusive<Notch> = -30..=21;
+
+/// Faster than any browser computes.
+const AS_FAST_AS_IT_GOES: f64 = 1e6;
 
 /// How fast a notch is.
 pub fn speed(notch: Notch) -> f64 {
+    if notch >= *NOTCHES.end() {
+        return AS_FAST_AS_IT_GOES;
+    }
     // Tenths of a power of ten, written out: the page then needs no logarithms.
     const TENTHS: [f64; 10] = [1.0, 1.25, 1.6, 2.0, 2.5, 10.0 / 3.0, 4.0, 5.0, 6.25, 8.0];
     let tenths = TENTHS[notch.rem_euclid(10) as usize];
@@ -154,6 +219,7 @@ pub fn speed(notch: Notch) -> f64 {
 pub fn speed_words(notch: Notch) -> String {
     let speed = speed(notch);
     match speed < 1.0 {
+        _ if notch >= *NOTCHES.end() => "full speed".to_owned(),
         true => format!("1/{} ×", one_digit(1.0 / speed)),
         false => format!("{} ×", one_digit(speed)),
     }
@@ -182,14 +248,19 @@ mod tests {
             assert!(speed(notch) > speed(notch - 1), "{notch}");
         }
         assert!((speed(*NOTCHES.start()) - 0.001).abs() < 1e-9);
-        assert!((speed(*NOTCHES.end()) - 100.0).abs() < 1e-9);
+        assert!((speed(NOTCHES.end() - 1) - 100.0).abs() < 1e-9);
     }
 
     #[test]
     fn speeds_read_as_fractions_and_multiples() {
-        for (notch, words) in
-            [(-30, "1/1000 ×"), (-13, "1/20 ×"), (-3, "1/2 ×"), (0, "1 ×"), (20, "100 ×")]
-        {
+        for (notch, words) in [
+            (-30, "1/1000 ×"),
+            (-13, "1/20 ×"),
+            (-3, "1/2 ×"),
+            (0, "1 ×"),
+            (20, "100 ×"),
+            (21, "full speed"),
+        ] {
             assert_eq!(speed_words(notch), words);
         }
         assert_eq!(notch_near(0.05), -13);

@@ -1,9 +1,11 @@
 //! From a scene to marks. Each channel has one meaning: hue and number are the term, the outline is the
 //! role, the shape is the kind of message, the fill of a log cell is commitment. Hue means nothing else.
 
+pub mod inside;
 pub mod panels;
 pub mod shapes;
 pub mod stage;
+pub mod timeline;
 
 use raft_core::id::Term;
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! session   what is played, as data and as a link      run        the session, played so far
+//! record    what happened in it, in sentences: story   branches   runs that parted from each other
 //! look      run + view -> scene                        scene      what there is to see, as data
 //! narration, draw   scene -> words, marks              mark       a picture as a value
 //! controls  clicks and keys -> actions                 page, dom  the only parts that know a browser
@@ -9,16 +10,18 @@
 //!
 //! All but the last line is plain Rust that runs, and is tested, anywhere.
 
+pub mod branches;
 pub mod controls;
 pub mod draw;
 pub mod layout;
 pub mod look;
 pub mod mark;
 pub mod narration;
+pub mod record;
 pub mod run;
 pub mod scene;
 pub mod session;
-pub mod story;
+mod story;
 
 #[cfg(target_arch = "wasm32")]
 pub mod dom;

@@ -1,9 +1,13 @@
 //! Looking at a run: from a simulation at one moment to a scene.
 
-mod message;
+pub mod inside;
+pub(crate) mod message;
+pub mod timeline;
 
 use crate::layout::{Layout, Point};
 use crate::run::Run;
+use crate::scene::inside::Picked;
+use crate::scene::timeline::Window;
 use crate::scene::{Ballot, BallotState, Cell, Link, Logs, Node, Request, Role, Scene, Side};
 use raft_core::id::{Index, NodeId, Term};
 use raft_core::kv::command::{Command, Write};
@@ -12,14 +16,15 @@ use raft_core::raft::{self, Raft};
 use raft_core::replica::{Envelope, PeerBody, Replica};
 use raft_core::text;
 use raft_core::time::Instant;
+use raft_core::wal::Durable;
 use raft_sim::linearizability::{Call, Operation, Outcome};
 use raft_sim::{Cargo, Flight, Place, Sim};
 
 /// How a visitor looks at a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct View {
-    /// The node that is picked.
-    pub selected: Option<NodeId>,
+    /// What is picked.
+    pub picked: Option<Picked>,
     /// Whether the screen is narrow.
     pub narrow: bool,
     /// How many times as high as wide the stage's frame is.
@@ -28,9 +33,15 @@ pub struct View {
     pub still: bool,
     /// Whether time runs too fast to follow single messages.
     pub fast: bool,
+    /// The stretch of time on the timeline.
+    pub window: Window,
 }
 
 impl View {
+    fn has_picked(&self, node: NodeId) -> bool {
+        self.picked == Some(Picked::Node(node))
+    }
+
     fn log_columns(&self) -> u64 {
         if self.narrow { 6 } else { 10 }
     }
@@ -38,6 +49,9 @@ impl View {
 
 /// The most client requests shown.
 const REQUESTS_MAX: usize = 3;
+
+/// The most happenings shown: what one cares to scroll through.
+const STORY_MAX: usize = 120;
 
 /// What there is to see of a run at its moment.
 pub fn scene(run: &Run, view: &View) -> Scene {
@@ -53,6 +67,7 @@ pub fn scene(run: &Run, view: &View) -> Scene {
             sim.flights().filter_map(|flight| message::message(sim, view, &stage, flight)).collect()
         }
     };
+    let story = run.record().happenings_before(run.steps());
     Scene {
         now: sim.now(),
         links: links(sim, &stage),
@@ -61,7 +76,7 @@ pub fn scene(run: &Run, view: &View) -> Scene {
         fast: view.fast,
         logs: logs(run, view, &nodes),
         requests: requests(sim),
-        story: run.story().newest_first().cloned().collect(),
+        story: story.take(STORY_MAX).cloned().collect(),
         violation: sim.violation().map(ToString::to_string),
         over: run.next_at().is_none(),
         events: sim.counters().events,
@@ -118,11 +133,11 @@ fn node(run: &Run, view: &View, stage: &Stage, node: &raft_sim::Node) -> Node {
         commit: Index(0),
         applied: Index(0),
         cut_from: stage.ids.iter().filter(|other| **other != id && cut(other)).copied().collect(),
-        selected: view.selected == Some(id),
+        selected: view.has_picked(id),
     };
     let Some(replica) = node.replica() else {
-        let term = run.fallen(id).map(|replica| replica.raft().term());
-        return Node { term: term.unwrap_or_default(), ..scene };
+        let state = run.on_disk(id).map(|disk| disk.hard_state).unwrap_or_default();
+        return Node { term: state.term, vote: state.vote, ..scene };
     };
     let raft = replica.raft();
     let longest_us = sim.options().timing.election_timeout_max.as_micros() as f64;
@@ -165,7 +180,7 @@ fn patience_us(sim: &Sim, raft: &Raft, now: Instant) -> Option<u64> {
     (heard_at > Instant(0)).then(|| due.0.saturating_sub(now.0))
 }
 
-fn role(raft: &Raft) -> Role {
+pub(crate) fn role(raft: &Raft) -> Role {
     match raft.role() {
         raft::Role::Follower(_) => Role::Follower,
         raft::Role::Candidate(candidate) if candidate.pre_vote => Role::PreCandidate,
@@ -245,42 +260,67 @@ fn sides(sim: &Sim, stage: &Stage) -> Vec<Side> {
 }
 
 fn logs(run: &Run, view: &View, nodes: &[Node]) -> Logs {
-    let replica = |node: &Node| -> Option<&Replica> {
+    let log = |node: &Node| {
         let up = run.sim().nodes().find(|up| up.id() == node.id).and_then(raft_sim::Node::replica);
-        up.or_else(|| run.fallen(node.id))
+        up.map(Log::Running).or_else(|| run.on_disk(node.id).map(Log::OnDisk))
     };
-    let reach =
-        |node: &Node| replica(node).map_or(0, |replica| replica.raft().log().last().index.0);
-    let last = nodes.iter().map(reach).max().unwrap_or_default();
+    let logs: Vec<Option<Log<'_>>> = nodes.iter().map(log).collect();
+    let last = logs.iter().flatten().map(Log::last).max().unwrap_or_default();
     // One column stays free: the next entry has a place to appear in.
-    let first = (last + 2).saturating_sub(view.log_columns()).max(1);
+    let first = (last.0 + 2).saturating_sub(view.log_columns()).max(1);
     let indexes: Vec<Index> = (first..first + view.log_columns()).map(Index).collect();
-    let row = |node: &Node| {
-        let cell = |index: &Index| match replica(node) {
-            Some(replica) => cell(replica, *index, node.role != Role::Down),
-            None => Cell::Empty,
-        };
+    let row = |log: &Option<Log<'_>>| {
+        let cell = |index: &Index| log.as_ref().map_or(Cell::Empty, |log| log.cell(*index));
         indexes.iter().map(cell).collect()
     };
-    Logs { rows: nodes.iter().map(row).collect(), indexes }
+    Logs { rows: logs.iter().map(row).collect(), indexes }
 }
 
-/// One place of a log. Of a node that is down, what is on its disk; the rest went with its memory.
-fn cell(replica: &Replica, index: Index, up: bool) -> Cell {
-    let log = replica.raft().log();
-    let durable = index <= log.durable();
-    if index <= log.base().index {
-        return Cell::Folded;
+/// A node's log: of one that is down, what is on its disk. The rest went with its memory.
+enum Log<'a> {
+    Running(&'a Replica),
+    OnDisk(&'a Durable),
+}
+
+impl Log<'_> {
+    fn last(&self) -> Index {
+        match self {
+            Self::Running(replica) => replica.raft().log().last().index,
+            Self::OnDisk(disk) => Index(self.base().0 + disk.entries.len() as u64),
+        }
     }
-    match log.entry(index) {
-        Some(entry) if up || durable => Cell::Entry {
-            term: entry.term,
-            says: says(entry),
-            durable,
-            committed: up && index <= replica.raft().commit_index(),
-            applied: up && index <= replica.applied_index(),
-        },
-        _ => Cell::Empty,
+
+    fn base(&self) -> Index {
+        match self {
+            Self::Running(replica) => replica.raft().log().base().index,
+            Self::OnDisk(disk) => {
+                disk.snapshot.as_ref().map_or(Index(0), |snapshot| snapshot.meta.last.index)
+            }
+        }
+    }
+
+    fn entry(&self, index: Index) -> Option<&Entry> {
+        match self {
+            Self::Running(replica) => replica.raft().log().entry(index),
+            Self::OnDisk(disk) => disk.entries.get((index.0 - self.base().0) as usize - 1),
+        }
+    }
+
+    /// One place of the log.
+    fn cell(&self, index: Index) -> Cell {
+        if index <= self.base() {
+            return Cell::Folded;
+        }
+        let Some(entry) = self.entry(index) else { return Cell::Empty };
+        let (durable, committed, applied) = match self {
+            Self::Running(replica) => (
+                index <= replica.raft().log().durable(),
+                index <= replica.raft().commit_index(),
+                index <= replica.applied_index(),
+            ),
+            Self::OnDisk(_) => (true, false, false),
+        };
+        Cell::Entry { term: entry.term, says: says(entry), durable, committed, applied }
     }
 }
 
@@ -306,13 +346,18 @@ fn requests(sim: &Sim) -> Vec<Request> {
     asked.take(REQUESTS_MAX).map(|(id, operation)| request(id as u64, operation)).collect()
 }
 
-fn request(id: u64, operation: &Operation) -> Request {
+/// What a client asks, in a few words.
+pub(crate) fn asks(operation: &Operation) -> String {
     let key = text::display(&operation.key);
-    let asks = match &operation.call {
+    match &operation.call {
         Call::Set { value, .. } => format!("{key} = {}", text::display(value)),
         Call::Delete { .. } => format!("delete {key}"),
         Call::Get => format!("get {key}"),
-    };
+    }
+}
+
+fn request(id: u64, operation: &Operation) -> Request {
+    let asks = asks(operation);
     let took_ms = operation.returned.map(|returned| (returned - operation.invoked) / 1_000);
     let took = took_ms.map_or_else(String::new, |ms| format!(", {ms} ms"));
     let (done, answer) = match (&operation.result, operation.returned) {

@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{Document, Element, Event, HtmlElement, KeyboardEvent};
+use web_sys::{Document, Element, Event, HtmlElement, KeyboardEvent, PointerEvent};
 
 /// The page, shared by its event handlers. Handlers run one at a time.
 #[derive(Clone)]
@@ -86,6 +86,9 @@ impl Page {
         };
         self.on(&root, "click", Self::on_click)?;
         self.on(&root, "keydown", Self::on_key)?;
+        for name in ["pointerdown", "pointermove", "pointerup", "pointercancel"] {
+            self.on(&root, name, Self::on_pointer)?;
+        }
         self.on(&root, "input", Self::on_input)?;
         self.on(&root, "change", Self::on_change)?;
         self.on(&root, "submit", Self::on_submit)?;
@@ -127,20 +130,49 @@ impl Page {
         action.map_or(Ok(()), |action| self.act(action))
     }
 
+    /// Draws the moment along the timeline.
+    fn on_pointer(&self, event: Event) -> Result<()> {
+        let Some(event) = event.dyn_ref::<PointerEvent>() else { return Ok(()) };
+        let target = event.target().and_then(|target| target.dyn_into::<Element>().ok());
+        match &*event.type_() {
+            "pointerdown" => {
+                let Some(target) = target.filter(|_| event.button() == 0) else { return Ok(()) };
+                let Some(scrub) = target.closest("#scrub")? else { return Ok(()) };
+                if target.closest("[data-act]")?.is_some() {
+                    return Ok(());
+                }
+                // The pointer may leave the timeline on its way.
+                let _ = scrub.set_pointer_capture(event.pointer_id());
+                self.state.borrow_mut().scrubs = true;
+            }
+            "pointermove" => {}
+            _ => self.state.borrow_mut().scrubs = false,
+        }
+        let mut state = self.state.borrow_mut();
+        if state.scrubs { state.scrub(event.client_x(), event.client_y()) } else { Ok(()) }
+    }
+
     fn on_key(&self, event: Event) -> Result<()> {
         let Some(event) = event.dyn_ref::<KeyboardEvent>() else { return Ok(()) };
         if event.ctrl_key() || event.meta_key() || event.alt_key() || event.default_prevented() {
             return Ok(());
         }
-        let key = event.key();
+        let key = match event.key() {
+            arrow if event.shift_key() && arrow.starts_with("Arrow") => format!("Shift+{arrow}"),
+            key => key,
+        };
         let target = event.target().and_then(|target| target.dyn_into::<Element>().ok());
         if let Some(target) = &target {
             let is_field =
                 target.closest("input:not([type=range], [type=checkbox]), select")?.is_some();
             let keeps_arrows = target.closest("input, .scroll, #story")?.is_some();
+            if let (Some(_), "PageUp" | "PageDown") = (target.closest("#scrub")?, &*key) {
+                event.prevent_default();
+                return self.state.borrow_mut().page(key == "PageUp");
+            }
             let keeps_space = target.closest("button, summary, input")?.is_some();
             if (is_field && key != "Escape")
-                || (key.starts_with("Arrow") && keeps_arrows)
+                || (keeps_arrows && (key.contains("Arrow") || key == "Home" || key == "End"))
                 || (key == " " && keeps_space)
             {
                 return Ok(());
@@ -181,6 +213,7 @@ impl Page {
 
     fn on_change(&self, event: Event) -> Result<()> {
         match &*target_id(&event) {
+            "pause" => self.state.borrow_mut().choose_pause()?,
             "nodes" | "seed" => self.state.borrow_mut().open_form()?,
             _ => {}
         }
@@ -204,7 +237,7 @@ impl Page {
         let mut state = self.state.borrow_mut();
         let link = state.window.location().hash()?;
         match Session::from_link(&link) {
-            Ok(session) if session == *state.run.session() => Ok(()),
+            Ok(session) if session == *state.run().session() => Ok(()),
             Ok(session) => state.open(session),
             Err(complaint) => state.complain(&complaint),
         }

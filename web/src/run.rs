@@ -1,24 +1,51 @@
-//! A session as it is played: the simulation at one moment, and what is still to come.
+//! A session as it is played: the cluster at one moment, what came before it, and what is still to come.
+//!
+//! Going to another moment is the nearest checkpoint before it, and playing on from there. What happened
+//! is recorded the first time only, and stays when one goes back.
 
+use crate::record::{Arrow, Record};
+use crate::scene::PauseWhen;
 use crate::session::Session;
-use crate::story::Story;
-use raft_core::id::NodeId;
-use raft_core::replica::Replica;
+use raft_core::id::{Incarnation, NodeId};
 use raft_core::time::Instant;
+use raft_core::wal::Durable;
 use raft_sim::{Command, Sim};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// The most checkpoints kept. A cluster that a person plays with is 40 to 500 KiB, so that they stay far
+/// below what a browser gives a page.
+const CHECKPOINTS_MAX: usize = 64;
+
+/// Steps between two checkpoints in a short run. Whenever there are too many checkpoints, every second
+/// one goes and the distance doubles: a run of 100,000 steps has one every 2,048, which takes a browser
+/// some 20 milliseconds to play.
+const CHECKPOINT_STEPS_MIN: u64 = 256;
+
+/// The most steps that looking for something interesting takes: a quiet cluster has none for ever.
+const LOOK_STEPS_MAX: u64 = 2_000;
 
 /// A session and how far it has been played.
 #[derive(Clone, Debug)]
 pub struct Run {
     session: Session,
+    here: Moment,
+    /// Earlier and later moments of the same run, in order; the first is the beginning.
+    checkpoints: Vec<Rc<Moment>>,
+    checkpoint_steps: u64,
+    record: Record,
+}
+
+/// The cluster at one moment.
+#[derive(Clone, Debug)]
+struct Moment {
     sim: Sim,
     /// How many of the session's commands have been given.
     given: usize,
     /// Events and commands so far.
     steps: u64,
-    /// Nodes as they were when a command took them down: what is on their disks has not gone.
-    fallen: Vec<Replica>,
-    story: Story,
+    /// What the nodes that are down have on their disks.
+    disks: BTreeMap<NodeId, (Incarnation, Rc<Durable>)>,
 }
 
 impl Run {
@@ -26,9 +53,15 @@ impl Run {
     pub fn new(session: Session) -> Self {
         let mut sim = session.begin();
         sim.keep_trace(true);
-        let mut story = Story::default();
-        story.follow(&sim);
-        Self { session, sim, given: 0, steps: 0, fallen: Vec::new(), story }
+        let here = Moment { sim, given: 0, steps: 0, disks: BTreeMap::new() };
+        let record = Record::new(&here.sim);
+        Self {
+            session,
+            checkpoints: vec![Rc::new(here.clone())],
+            checkpoint_steps: CHECKPOINT_STEPS_MIN,
+            here,
+            record,
+        }
     }
 
     /// The session.
@@ -38,99 +71,196 @@ impl Run {
 
     /// The cluster at this moment.
     pub fn sim(&self) -> &Sim {
-        &self.sim
+        &self.here.sim
     }
 
-    /// A node that is down, as it was before.
-    pub fn fallen(&self, node: NodeId) -> Option<&Replica> {
-        self.fallen.iter().find(|replica| replica.raft().id() == node)
+    /// What a node that is down has on its disk.
+    pub fn on_disk(&self, node: NodeId) -> Option<&Durable> {
+        self.here.disks.get(&node).map(|(_, durable)| &**durable)
     }
 
-    /// What happened.
-    pub fn story(&self) -> &Story {
-        &self.story
+    /// What happened, up to the latest moment ever played.
+    pub fn record(&self) -> &Record {
+        &self.record
     }
 
     /// How many events and commands there have been.
     pub fn steps(&self) -> u64 {
-        self.steps
+        self.here.steps
+    }
+
+    /// How many moments are kept to go back to.
+    pub fn checkpoints(&self) -> usize {
+        self.checkpoints.len()
+    }
+
+    /// Whether this run has been played beyond this moment, or has commands in store.
+    pub fn has_future(&self) -> bool {
+        self.here.steps < self.record.steps() || self.here.given < self.session.commands.len()
     }
 
     /// When something happens next; `None` if nothing ever will.
     pub fn next_at(&self) -> Option<Instant> {
-        match (self.sim.next_event_at(), self.next_command_at()) {
+        match (self.here.sim.next_event_at(), self.next_command_at()) {
             (Some(event), Some(command)) => Some(event.min(command)),
             (event, command) => event.or(command),
         }
     }
 
-    /// Goes on to a moment, or until `steps_max` things have happened, so that no call takes long.
-    pub fn advance(&mut self, until: Instant, steps_max: u64) {
-        let last = self.steps.saturating_add(steps_max);
+    /// Goes on to a moment, or until `steps_max` things have happened, so that no call takes long, or
+    /// until what one waits for. Returns whether that has come.
+    pub fn advance(&mut self, until: Instant, steps_max: u64, pause: Option<PauseWhen>) -> bool {
+        let last = self.here.steps.saturating_add(steps_max);
         while self.next_at().is_some_and(|at| at <= until) {
-            if self.steps == last {
-                return;
+            if self.here.steps == last {
+                return false;
             }
             self.step();
+            if pause.is_some_and(|pause| self.record.turns_at(self.here.steps).any(pause.is_met()))
+            {
+                return true;
+            }
         }
-        self.sim.run_until(until);
+        self.here.sim.run_until(until);
+        if self.here.steps == self.record.steps() {
+            self.record.lasts_until(until);
+        }
+        false
     }
 
-    /// Lets the next thing happen: an event or, after all events of its moment, a command.
-    pub fn step(&mut self) {
-        let event_at = self.sim.next_event_at();
-        match self.next_command_at() {
+    /// Lets the next thing happen: an event or, after all events of its moment, a command. Returns false
+    /// if nothing will.
+    pub fn step(&mut self) -> bool {
+        let is_new = self.here.steps == self.record.steps();
+        self.here.sim.keep_trace(is_new);
+        let event_at = self.here.sim.next_event_at();
+        let arrow = match self.next_command_at() {
             Some(at) if event_at.is_none_or(|event| at < event) => {
-                let command = self.session.commands[self.given].1.clone();
-                self.sim.run_until(at);
-                self.give(command);
+                let command = self.session.commands[self.here.given].1.clone();
+                self.here.sim.run_until(at);
+                self.here.give(command);
+                None
             }
             _ if event_at.is_some() => {
-                self.sim.step();
-                self.steps += 1;
-                self.story.follow(&self.sim);
+                let flight = self.here.sim.next_flight().filter(|_| is_new);
+                let arrow = flight.and_then(|flight| Arrow::of(&self.here.sim, flight));
+                self.here.sim.step();
+                self.here.steps += 1;
+                arrow
             }
-            _ => {}
+            _ => return false,
+        };
+        self.here.read_disks();
+        if is_new {
+            self.record.take_in(self.here.steps, &mut self.here.sim, arrow);
+        }
+        self.keep_checkpoint();
+        true
+    }
+
+    /// Goes to the moment after so many events and commands.
+    pub fn seek(&mut self, steps: u64) {
+        self.start_from(|moment| moment.steps <= steps);
+        while self.here.steps < steps && self.step() {}
+    }
+
+    /// Goes to a moment by the clock.
+    pub fn seek_time(&mut self, at: Instant) {
+        self.start_from(|moment| moment.sim.now() <= at);
+        self.advance(at, u64::MAX, None);
+    }
+
+    /// Goes to the next thing of interest, playing on if it has not happened yet.
+    pub fn seek_next_turn(&mut self) {
+        let steps = self.here.steps;
+        let last = steps + LOOK_STEPS_MAX;
+        while self.record.turn_after(steps).is_none() && self.here.steps < last && self.step() {}
+        if let Some(step) = self.record.turn_after(steps) {
+            self.seek(step);
         }
     }
 
-    /// Goes back by one step, by playing the session again up to there.
-    pub fn back(&mut self) {
-        let steps = self.steps.saturating_sub(1);
-        *self = Self::new(std::mem::take(&mut self.session));
-        while self.steps < steps {
-            self.step();
-        }
+    /// Goes back to the thing of interest before this moment, or to the beginning.
+    pub fn seek_last_turn(&mut self) {
+        self.seek(self.record.turn_before(self.here.steps).unwrap_or_default());
     }
 
-    /// Does something now. What the session had in store for later is forgotten: it belonged to a run
-    /// that does not happen any more.
+    /// Does something now. The run must have no future: see [`Run::fork`].
     pub fn act(&mut self, command: Command) {
-        let now = self.sim.now();
-        // Events of the same moment come first, as they will when the session is played again.
-        while self.sim.next_event_at().is_some_and(|at| at <= now) {
+        self.settle();
+        debug_assert!(!self.has_future(), "what was to come belongs to another branch");
+        self.session.commands.push((self.here.sim.now(), command));
+        self.step();
+    }
+
+    /// Lets the events of this moment happen that have not: when a session is played again they come
+    /// before a command of the same moment.
+    pub fn settle(&mut self) {
+        let now = self.here.sim.now();
+        while self.here.sim.next_event_at().is_some_and(|at| at <= now) {
             self.step();
         }
-        self.session.commands.truncate(self.given);
-        self.session.commands.push((now, command.clone()));
-        self.give(command);
+    }
+
+    /// The same run up to this moment, and nothing after it.
+    pub fn fork(&self) -> Self {
+        let mut fork = self.clone();
+        fork.session.commands.truncate(self.here.given);
+        fork.checkpoints.retain(|moment| moment.steps <= self.here.steps);
+        fork.record.forget_after(self.here.steps, &self.here.sim);
+        fork
+    }
+
+    /// Stands at the last kept moment of which `is_before` holds, unless this one is as near.
+    fn start_from(&mut self, is_before: impl Fn(&Moment) -> bool) {
+        let after = self.checkpoints.partition_point(|moment| is_before(moment));
+        let nearest = &self.checkpoints[after.saturating_sub(1)];
+        if !is_before(&self.here) || self.here.steps < nearest.steps {
+            self.here = (**nearest).clone();
+        }
+    }
+
+    fn keep_checkpoint(&mut self) {
+        let last = self.checkpoints.last().map_or(0, |moment| moment.steps);
+        if self.here.steps < last + self.checkpoint_steps {
+            return;
+        }
+        self.checkpoints.push(Rc::new(self.here.clone()));
+        if self.checkpoints.len() > CHECKPOINTS_MAX {
+            self.checkpoint_steps *= 2;
+            let mut place = 0;
+            self.checkpoints.retain(|_| {
+                place += 1;
+                place % 2 == 1
+            });
+        }
     }
 
     fn next_command_at(&self) -> Option<Instant> {
-        self.session.commands.get(self.given).map(|(at, _)| *at)
+        self.session.commands.get(self.here.given).map(|(at, _)| *at)
     }
+}
 
+impl Moment {
     fn give(&mut self, command: Command) {
-        if let Command::Crash(id) = command
-            && let Some(replica) =
-                self.sim.nodes().find(|node| node.id() == id).and_then(raft_sim::Node::replica)
-        {
-            self.fallen.retain(|fallen| fallen.raft().id() != id);
-            self.fallen.push(replica.clone());
-        }
         self.sim.command(command);
         self.given += 1;
         self.steps += 1;
-        self.story.follow(&self.sim);
+    }
+
+    /// Reads the disk of every node that has just gone down.
+    fn read_disks(&mut self) {
+        for node in self.sim.nodes() {
+            let known = self.disks.get(&node.id());
+            if node.is_up() {
+                if known.is_some() {
+                    self.disks.remove(&node.id());
+                }
+            } else if known.is_none_or(|(life, _)| *life != node.life())
+                && let Some(durable) = node.on_disk()
+            {
+                self.disks.insert(node.id(), (node.life(), Rc::new(durable)));
+            }
+        }
     }
 }

@@ -1,6 +1,9 @@
 //! What there is to see, as plain data: who plays which role, what is under way, what the logs hold. A
 //! scene is made from a simulation and a moment; everything drawn, read aloud or tested comes from it.
 
+pub mod inside;
+pub mod timeline;
+
 use crate::layout::{Layout, Point};
 use raft_core::id::{Index, NodeId, Term};
 use raft_core::time::Instant;
@@ -226,6 +229,8 @@ pub struct Request {
 pub struct Happening {
     /// Its number.
     pub id: u64,
+    /// The step it came with.
+    pub step: u64,
     /// When.
     pub at: Instant,
     /// To which node; none for what the visitor or a client did.
@@ -238,8 +243,91 @@ pub struct Happening {
     pub says: String,
     /// Why, if there is a reason to give.
     pub why: String,
-    /// Whether it changes the course of things: an election, a fault, a decision.
-    pub turning_point: bool,
+    /// What it changes.
+    pub turn: Turn,
+    /// The entry up to which it commits, if it does.
+    pub reaches: Option<Index>,
+}
+
+/// What a happening changes, as far as one may look for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Turn {
+    /// Nothing that one would look for.
+    #[default]
+    Detail,
+    /// A node gave its vote.
+    Voted,
+    /// A node stands for election, or asks whether it would win.
+    Campaign,
+    /// The same, after an election that nobody won.
+    NoWinner,
+    /// A node leads.
+    Elected,
+    /// A node leads while another believes that it does.
+    SecondLeader,
+    /// A leader leads no more.
+    SteppedDown,
+    /// The leader commits.
+    Committed,
+    /// A log is shortened, replaced or caught up.
+    Log,
+    /// The members, or what one of them can do, change.
+    Members,
+    /// A node starts.
+    Started,
+    /// Something was done to the cluster, good or bad.
+    Fault,
+    /// A check failed.
+    CheckFailed,
+}
+
+impl Turn {
+    /// Whether it is worth a stop on the way through a run.
+    pub fn is_of_interest(self) -> bool {
+        !matches!(self, Self::Detail | Self::Voted)
+    }
+
+    /// Whether it stands out in the story, and has a flag on the timeline: commits are too many.
+    pub fn is_turning_point(self) -> bool {
+        self.is_of_interest() && self != Self::Committed
+    }
+}
+
+/// What a run pauses at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PauseWhen {
+    /// A node is elected.
+    Elected,
+    /// An entry is committed.
+    Committed,
+    /// An election ends without a winner.
+    NoWinner,
+    /// Two nodes believe that they lead.
+    TwoLeaders,
+    /// Something is done to the cluster, by a visitor or by a plan.
+    Fault,
+}
+
+impl PauseWhen {
+    /// Every one, with its name in the page and in words.
+    pub const ALL: [(Self, &'static str, &'static str); 5] = [
+        (Self::Elected, "elected", "a leader is elected"),
+        (Self::Committed, "committed", "an entry is committed"),
+        (Self::NoWinner, "no-winner", "an election has no winner"),
+        (Self::TwoLeaders, "two-leaders", "two nodes lead"),
+        (Self::Fault, "fault", "a fault happens"),
+    ];
+
+    /// Whether a turn is what one waits for.
+    pub fn is_met(self) -> impl Fn(Turn) -> bool {
+        move |turn| match self {
+            Self::Elected => matches!(turn, Turn::Elected | Turn::SecondLeader),
+            Self::Committed => turn == Turn::Committed,
+            Self::NoWinner => turn == Turn::NoWinner,
+            Self::TwoLeaders => turn == Turn::SecondLeader,
+            Self::Fault => turn == Turn::Fault,
+        }
+    }
 }
 
 impl Role {

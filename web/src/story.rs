@@ -1,96 +1,131 @@
 //! What happened, in sentences with reasons: the simulator's trace without the coming and going of
-//! single messages, which the stage shows.
+//! single messages, which stage and timeline show.
 
-use crate::scene::Happening;
+use crate::record::Spell;
+use crate::scene::{Happening, Role, Turn};
+use raft_core::id::{NodeId, Term};
+use raft_core::raft::event::{Event, WhyFollower};
 use raft_sim::Sim;
 use raft_sim::trace::Line;
-use std::collections::VecDeque;
-use std::rc::Rc;
 
-/// The most happenings kept: what one cares to scroll through.
-const HAPPENINGS_MAX: usize = 120;
-
-/// The newest happenings of a run, newest first.
-#[derive(Clone, Debug, Default)]
-pub struct Story {
-    happenings: VecDeque<Rc<Happening>>,
-    /// The trace's newest line that has been looked at.
-    seen: u64,
-}
-
-impl Story {
-    /// The happenings, newest first.
-    pub fn newest_first(&self) -> impl Iterator<Item = &Rc<Happening>> {
-        self.happenings.iter()
-    }
-
-    /// Takes in what is new in the trace.
-    pub fn follow(&mut self, sim: &Sim) {
-        let lines = sim.trace().lines();
-        let new = lines.iter().rev().take_while(|line| line.number > self.seen).count();
-        for line in lines.range(lines.len() - new..) {
-            self.seen = line.number;
-            self.tell(sim, line);
+/// What a line of the trace tells, if it is worth telling. `seen` is how a node was before.
+pub(crate) fn happening(
+    sim: &Sim,
+    line: &Line,
+    step: u64,
+    seen: impl Fn(NodeId) -> Option<Spell>,
+) -> Option<Happening> {
+    let told = match (line.node, &line.event) {
+        (Some(node), Some(event)) => of_event(sim, line, node, event, seen)?,
+        (Some(_), None) if line.text.starts_with("starts") => {
+            Told::of(&line.text, "", Turn::Started)
         }
-    }
-
-    fn tell(&mut self, sim: &Sim, line: &Line) {
-        let Some(happening) = happening(sim, line) else { return };
-        if let Some(last) = self.happenings.front()
-            && let Some(both) = both_ways(last, &happening)
-        {
-            self.happenings.pop_front();
-            self.happenings.push_front(Rc::new(Happening { says: both, ..happening }));
-            return;
-        }
-        self.happenings.push_front(Rc::new(happening));
-        self.happenings.truncate(HAPPENINGS_MAX);
-    }
-}
-
-fn happening(sim: &Sim, line: &Line) -> Option<Happening> {
-    let text = &*line.text;
-    let starts = |verbs: &[&str]| verbs.iter().any(|verb| text.starts_with(verb));
-    let is_traffic = starts(&["hears from", "misses from", "has write"]);
-    let replica = line.node.and_then(|id| sim.nodes().find(|node| node.id() == id)?.replica());
-    let (by, says, why) = match line.node {
-        Some(_) if is_traffic => return None,
-        // The command that did it stands in the line before.
-        Some(_) if text == "crashes" => return None,
-        // That followers learn of a commit shows in their logs.
-        Some(id) if starts(&["commits"]) && replica.and_then(|r| r.raft().leader()) != Some(id) => {
-            return None;
-        }
-        Some(_) => {
-            let (says, why) = text.split_once(": ").unwrap_or((text, ""));
-            ("", says, why)
-        }
+        // Messages and syncs; and the command that makes a node crash stands in the line before.
+        (Some(_), None) => return None,
         // `hears from node 3: Response #7 written at revision 5`.
-        None if line.client.is_some() => {
-            ("client", text.split_once("Response ")?.1.split_once(' ')?.1, "")
+        (None, _) if line.client.is_some() => {
+            let answer = line.text.split_once("Response ")?.1.split_once(' ')?.1;
+            Told { says: format!("answer: {answer}"), by: "client", ..Told::default() }
         }
-        None if sim.violation().is_some() => ("check", text, ""),
-        None if sim.options().faults.is_some() => ("plan", text, ""),
-        None => ("you", text, ""),
+        (None, _) if sim.violation().is_some() => Told::of(&line.text, "check", Turn::CheckFailed),
+        (None, _) if sim.options().faults.is_some() => Told::of(&line.text, "plan", Turn::Fault),
+        (None, _) => Told::of(&line.text, "you", Turn::Fault),
     };
-    let turning_point = match line.node {
-        Some(_) => {
-            starts(&["stands", "leads", "starts", "removes", "installs", "has caught up"])
-                || why.contains("no quorum answered")
-                || why.contains("the disk finished")
-        }
-        None => by != "client",
-    };
+    let term = line.node.and_then(|id| sim.nodes().find(|node| node.id() == id)?.replica());
     Some(Happening {
         id: line.number,
+        step,
         at: line.at,
         node: line.node,
-        by,
-        term: replica.map(|replica| replica.raft().term()).unwrap_or_default(),
-        says: if by == "client" { format!("answer: {says}") } else { in_words(says) },
-        why: in_words(why),
-        turning_point,
+        by: told.by,
+        term: term.map_or(Term(0), |replica| replica.raft().term()),
+        says: in_words(&told.says),
+        why: in_words(&told.why),
+        turn: told.turn,
+        reaches: match line.event {
+            Some(Event::Committed { to }) => Some(to.index),
+            _ => None,
+        },
     })
+}
+
+#[derive(Default)]
+struct Told {
+    says: String,
+    why: String,
+    by: &'static str,
+    turn: Turn,
+}
+
+impl Told {
+    fn of(says: &str, by: &'static str, turn: Turn) -> Self {
+        Self { says: says.to_owned(), why: String::new(), by, turn }
+    }
+}
+
+fn of_event(
+    sim: &Sim,
+    line: &Line,
+    node: NodeId,
+    event: &Event,
+    seen: impl Fn(NodeId) -> Option<Spell>,
+) -> Option<Told> {
+    let (says, why) = line.text.split_once(": ").unwrap_or((&line.text, ""));
+    let (mut why, before) = (why.to_owned(), seen(node));
+    let turn = match event {
+        // That followers learn of a commit shows in their logs.
+        Event::Committed { .. } => {
+            let replica = sim.nodes().find(|other| other.id() == node)?.replica()?;
+            if replica.raft().leader() != Some(node) {
+                return None;
+            }
+            Turn::Committed
+        }
+        Event::PreVoteStarted { .. } | Event::ElectionStarted { .. } => match before {
+            Some(Spell { role: Role::Candidate, term, .. }) => {
+                why = format!("nobody won the election of term {term}");
+                Turn::NoWinner
+            }
+            _ => Turn::Campaign,
+        },
+        Event::BecameLeader { .. } => {
+            let leads = |other: NodeId| seen(other).filter(|spell| spell.role == Role::Leader);
+            let others = sim.nodes().map(raft_sim::Node::id).filter(|other| *other != node);
+            let rival = others.filter_map(|other| Some((other, leads(other)?.term))).next();
+            match rival {
+                Some((rival, term)) => {
+                    why = format!("node {rival} still believes that it leads term {term}");
+                    Turn::SecondLeader
+                }
+                None => Turn::Elected,
+            }
+        }
+        Event::BecameFollower { why: WhyFollower::NoQuorum | WhyFollower::DiskStalled, .. } => {
+            Turn::SteppedDown
+        }
+        Event::BecameFollower { .. } => match before {
+            Some(Spell { role: Role::Leader, .. }) => Turn::SteppedDown,
+            _ => Turn::Detail,
+        },
+        Event::Truncated { .. }
+        | Event::SnapshotTaken { .. }
+        | Event::SnapshotInstalled { .. }
+        | Event::SnapshotRejected { .. }
+        | Event::CaughtUp { .. } => Turn::Log,
+        Event::ConfigurationAdopted { .. }
+        | Event::TransferStarted { .. }
+        | Event::TransferTimedOut { .. }
+        | Event::NotAdmitted { .. }
+        | Event::MemberLost { .. }
+        | Event::QuorumLost { .. }
+        | Event::DiskFull { .. } => Turn::Members,
+        Event::VoteGranted { pre_vote: false, .. } => Turn::Voted,
+        Event::VoteGranted { .. }
+        | Event::VoteRefused { .. }
+        | Event::LeaderKnown { .. }
+        | Event::ToldToStand { .. } => Turn::Detail,
+    };
+    Some(Told { says: says.to_owned(), why, by: "", turn })
 }
 
 /// Entry ids as `5@t2` are for traces; a sentence says entry 5 of term 2.
@@ -105,7 +140,7 @@ fn in_words(text: &str) -> String {
 }
 
 /// Both directions of a link, cut or healed at once, in one sentence.
-fn both_ways(last: &Happening, new: &Happening) -> Option<String> {
+pub(crate) fn both_ways(last: &Happening, new: &Happening) -> Option<String> {
     let parts = |happening: &Happening| {
         let (verb, link) = happening.says.split_once(' ')?;
         let (from, to) = link.split_once("->")?;

@@ -3,11 +3,13 @@
 
 use raft_web::page::Page;
 use raft_web::run::Run;
+use raft_web::scene::PauseWhen;
 use raft_web::session::Session;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 use web_sys::{
-    Document, Element, Event, HtmlElement, HtmlInputElement, KeyboardEvent, KeyboardEventInit,
+    Document, Element, Event, HtmlElement, HtmlInputElement, HtmlSelectElement, KeyboardEvent,
+    KeyboardEventInit, PointerEvent, PointerEventInit,
 };
 
 wasm_bindgen_test_configure!(run_in_browser);
@@ -75,6 +77,38 @@ impl Visit {
 
     fn key(&self, key: &str) {
         self.key_on("main", key);
+    }
+
+    fn shift(&self, key: &str) {
+        let init = KeyboardEventInit::new();
+        init.set_bubbles(true);
+        init.set_key(key);
+        init.set_shift_key(true);
+        let event = KeyboardEvent::new_with_keyboard_event_init_dict("keydown", &init).unwrap();
+        self.find("main").dispatch_event(&event).unwrap();
+    }
+
+    /// The pointer at a share of the timeline's length.
+    fn pointer(&self, name: &str, share: f64) {
+        let place = self.find("#timeline").get_bounding_client_rect();
+        let init = PointerEventInit::new();
+        init.set_bubbles(true);
+        let down = place.height() > place.width();
+        let (x, y) = if down { (0.5, share) } else { (share, 0.5) };
+        init.set_client_x((place.left() + place.width() * x) as i32);
+        init.set_client_y((place.top() + place.height() * y) as i32);
+        let event = PointerEvent::new_with_event_init_dict(name, &init).unwrap();
+        self.find("#scrub").dispatch_event(&event).unwrap();
+    }
+
+    fn choose(&self, selector: &str, value: &str) {
+        let select: HtmlSelectElement = self.find(selector).dyn_into().unwrap();
+        select.set_value(value);
+        assert_eq!(select.value(), value);
+        let init = web_sys::EventInit::new();
+        init.set_bubbles(true);
+        let event = Event::new_with_event_init_dict("change", &init).unwrap();
+        select.dispatch_event(&event).unwrap();
     }
 
     fn fill(&self, selector: &str, value: &str) {
@@ -150,7 +184,7 @@ fn runs_have_the_fingerprints_of_the_native_ones() {
             panic!("{line}")
         };
         let mut run = Run::new(Session::from_link(link).unwrap());
-        (0..steps.parse::<u64>().unwrap()).for_each(|_| run.step());
+        run.seek(steps.parse().unwrap());
         assert_eq!(format!("{:016x}", run.sim().trace_hash()), hash, "{link}");
     }
 }
@@ -208,6 +242,101 @@ fn arrows_take_one_event_on_and_one_back() {
 }
 
 #[wasm_bindgen_test]
+fn interesting_moments_are_stops_both_ways() {
+    let visit = Visit::to("v1.seed=2.nodes=5");
+    visit.shift("ArrowRight");
+    let first = visit.events();
+    assert!(first > 0);
+    visit.click("[data-act=next-turn]");
+    assert!(visit.events() > first);
+    visit.shift("ArrowLeft");
+    assert_eq!(visit.events(), first);
+    visit.key("Home");
+    assert_eq!((visit.events(), visit.text("#clock")), (0, "0.000".into()));
+    visit.key("End");
+    assert!(visit.events() > first);
+}
+
+#[wasm_bindgen_test]
+fn acting_in_the_past_begins_another_branch_and_both_can_be_gone_to() {
+    let mut visit = Visit::to("v1.seed=2.nodes=5");
+    visit.settle();
+    let (events, hash) = (visit.events(), visit.hash());
+    assert_eq!(visit.count("#branches .tab"), 0);
+    (0..20).for_each(|_| visit.key("ArrowLeft"));
+    assert!(visit.text("#branches").contains("begins another branch"));
+    visit.key("2");
+    visit.key("k");
+    assert_eq!(visit.count("#branches .tab"), 2);
+    visit.key(" ");
+    visit.until(".node.leader");
+    visit.key(" ");
+    let other = visit.hash();
+    visit.click("[data-act='branch:0']");
+    visit.key("End");
+    assert_eq!((visit.events(), visit.hash()), (events, hash));
+    assert!(visit.text("#branches").contains("Parted from B"));
+    assert!(!web_sys::window().unwrap().location().hash().unwrap().contains("crash"));
+    visit.click("[data-act='branch:1']");
+    visit.key("End");
+    assert_eq!(visit.hash(), other);
+    assert!(web_sys::window().unwrap().location().hash().unwrap().contains("crash-2"));
+}
+
+#[wasm_bindgen_test]
+fn timeline_is_drawn_and_a_pointer_on_it_goes_to_the_moment() {
+    let mut visit = Visit::to("v1.seed=2.nodes=5");
+    visit.settle();
+    assert_eq!(visit.count("#timeline .name"), 5);
+    assert!(visit.count("#timeline .spell.leader") == 1 && visit.count("#timeline .arrow") > 10);
+    let before: f64 = visit.text("#clock").parse().unwrap();
+    visit.pointer("pointerdown", 0.3);
+    let there: f64 = visit.text("#clock").parse().unwrap();
+    assert!(there < before, "{there} is not before {before}");
+    visit.pointer("pointermove", 0.1);
+    assert!(visit.text("#clock").parse::<f64>().unwrap() < there);
+    visit.pointer("pointerup", 0.1);
+    visit.pointer("pointermove", 0.3);
+    assert!(visit.text("#clock").parse::<f64>().unwrap() < there, "the pointer was let go");
+    let words = visit.attribute("#scrub", "aria-valuetext");
+    assert!(words.starts_with(&visit.text("#clock")), "{words}");
+    visit.key_on("#scrub", "PageUp");
+    assert!(visit.text("#clock").parse::<f64>().unwrap() > there);
+}
+
+#[wasm_bindgen_test]
+fn run_pauses_when_a_leader_is_elected() {
+    let mut visit = Visit::to("v1.seed=2.nodes=5");
+    visit.choose("#pause", "elected");
+    visit.key(" ");
+    visit.until("#play[aria-pressed=false]");
+    assert_eq!(visit.count(".node.leader"), 1);
+    assert!(visit.text("#story").contains("leads term"));
+}
+
+#[wasm_bindgen_test]
+fn node_entry_and_message_are_looked_into_and_lead_to_their_moments() {
+    let mut visit = Visit::to("v1.seed=2.nodes=5");
+    visit.settle();
+    let leader = visit.attribute(".node.leader", "data-node");
+    visit.key(&leader);
+    assert!(visit.text("#inspector").contains("leader in term 1"));
+    assert_eq!(visit.count("#inspector dt"), visit.count("#inspector dd"));
+    assert!(visit.text("#inspector .why").contains("leads term 1"));
+    let now = visit.events();
+    visit.click("#inspector dd .moment");
+    assert!(visit.events() < now && visit.count(".node.leader") == 1);
+    visit.key("End");
+    visit.click("#logs [data-act='entry:1']");
+    assert!(visit.text("#inspector").contains("no-op of term 1"));
+    visit.key(" ");
+    visit.until(".message");
+    visit.key(" ");
+    visit.click(".message .reach");
+    assert!(visit.text("#inspector").contains("arrives"));
+}
+
+#[wasm_bindgen_test]
 fn node_is_picked_crashed_restarted_and_cut_off_by_keys() {
     let mut visit = Visit::to("v1.seed=2.nodes=5");
     visit.settle();
@@ -233,7 +362,7 @@ fn link_is_cut_by_a_click_on_its_line_and_healed_by_a_button() {
     visit.click(".link[data-act='link:1-4'] .reach");
     assert_eq!(visit.count(".link.cut"), 1);
     visit.key("1");
-    visit.click("#dock button[data-act='link:1-4'][aria-pressed=true]");
+    visit.click("#picked button[data-act='link:1-4'][aria-pressed=true]");
     assert_eq!(visit.count(".link.cut"), 0);
 }
 
@@ -335,6 +464,15 @@ fn paused_page_asks_for_no_frames() {
     assert_eq!(js_sys::eval("window.asked").unwrap(), 0);
     visit.key(" ");
     assert_eq!(done.call0(&wasm_bindgen::JsValue::NULL).unwrap(), 1);
+}
+
+#[wasm_bindgen_test]
+fn list_of_what_to_pause_at_is_the_one_the_page_knows() {
+    let visit = Visit::to("v1.seed=2.nodes=5");
+    for (_, name, words) in PauseWhen::ALL {
+        assert_eq!(visit.text(&format!("#pause option[value='{name}']")), words);
+    }
+    assert_eq!(visit.count("#pause option"), PauseWhen::ALL.len() as u32 + 1);
 }
 
 #[wasm_bindgen_test]

@@ -9,10 +9,20 @@ use raft_web::draw::{panels, stage};
 use raft_web::look::{self, View};
 use raft_web::narration;
 use raft_web::run::Run;
+use raft_web::scene::inside::Picked;
+use raft_web::scene::timeline::Window;
 use raft_web::scene::{BallotState, Cell, Role, Scene};
 use raft_web::session::{Cluster, Session};
+use std::time::Duration;
 
-const VIEW: View = View { selected: None, narrow: false, aspect: 0.7, still: false, fast: false };
+const VIEW: View = View {
+    picked: None,
+    narrow: false,
+    aspect: 0.7,
+    still: false,
+    fast: false,
+    window: Window { from: Instant(0), length: Duration::from_secs(9) },
+};
 
 fn playground(seed: u64, nodes: u64) -> Run {
     Run::new(Session::new(seed, Cluster::Playground(nodes)))
@@ -89,7 +99,7 @@ fn first_visit_sees_elections_that_one_node_wins_at_the_first_try() {
             (1, term),
             "choose another seed"
         );
-        run.advance(Instant(scene.now.0 + 4_000_000), u64::MAX);
+        run.advance(Instant(scene.now.0 + 4_000_000), u64::MAX, None);
         press(&mut run, "crash-leader");
     }
 }
@@ -196,7 +206,7 @@ fn link_is_cut_and_healed_by_the_same_click() {
 #[test]
 fn key_does_what_its_button_does() {
     let run = playground(5, 5);
-    let picked = look::scene(&run, &View { selected: Some(NodeId(2)), ..VIEW });
+    let picked = look::scene(&run, &View { picked: Some(Picked::Node(NodeId(2))), ..VIEW });
     for (key, act) in
         [("k", "crash:2"), ("K", "crash:2"), ("x", "cut-off:2"), ("3", "select:3"), (" ", "play")]
     {
@@ -213,9 +223,14 @@ fn every_button_drawn_does_something() {
     let mut run = playground(5, 5);
     until(&mut run, is_settled);
     press(&mut run, "split");
-    let scene = look::scene(&run, &View { selected: Some(NodeId(2)), ..VIEW });
-    let drawn =
-        [stage::draw(&scene), panels::dock(&scene), panels::table(&scene), panels::logs(&scene)];
+    let scene = look::scene(&run, &View { picked: Some(Picked::Node(NodeId(2))), ..VIEW });
+    let drawn = [
+        stage::draw(&scene),
+        panels::dock(&scene),
+        vec![panels::picked(&scene)],
+        panels::table(&scene),
+        panels::logs(&scene),
+    ];
     let printed: String = drawn.iter().flatten().map(raft_web::mark::Mark::print).collect();
     let acts: Vec<&str> =
         printed.split("data-act=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
@@ -227,50 +242,21 @@ fn every_button_drawn_does_something() {
 }
 
 #[test]
-fn step_back_and_on_again_is_the_same_run() {
-    let mut run = playground(9, 5);
-    until(&mut run, is_settled);
-    press(&mut run, "crash-leader");
-    run.advance(Instant(run.sim().now().0 + 3_000_000), u64::MAX);
-    let (hash, steps) = (run.sim().trace_hash(), run.steps());
-    for _ in 0..3 {
-        run.back();
-    }
-    assert_eq!(run.steps(), steps - 3);
-    for _ in 0..3 {
-        run.step();
-    }
-    assert_eq!((run.sim().trace_hash(), run.steps()), (hash, steps));
-}
-
-#[test]
 fn session_reopened_from_its_link_is_the_same_run() {
     let mut run = playground(11, 5);
     for act in ["link:1-2", "split", "crash:3", "repair", "cut-off:1"] {
-        run.advance(Instant(run.sim().now().0 + 1_234_567), u64::MAX);
+        run.advance(Instant(run.sim().now().0 + 1_234_567), u64::MAX, None);
         run.step();
         press(&mut run, act);
         run.act(Command::Write { key: "k".into(), value: act.to_owned().into() });
     }
     let end = Instant(run.sim().now().0 + 5_000_000);
-    run.advance(end, u64::MAX);
+    run.advance(end, u64::MAX, None);
     let link = run.session().to_link();
     let mut again = Run::new(Session::from_link(&link).unwrap());
-    again.advance(end, u64::MAX);
+    again.advance(end, u64::MAX, None);
     assert_eq!(again.sim().trace_hash(), run.sim().trace_hash(), "{link}");
     assert_eq!(see(&again), see(&run));
-}
-
-#[test]
-fn acting_in_the_past_forgets_the_future() {
-    let mut run = playground(11, 3);
-    run.advance(Instant(1_000_000), u64::MAX);
-    press(&mut run, "crash:1");
-    run.back();
-    press(&mut run, "crash:2");
-    let commands: Vec<&Command> =
-        run.session().commands.iter().map(|(_, command)| command).collect();
-    assert_eq!(commands, [&Command::Crash(NodeId(2))]);
 }
 
 #[test]
@@ -320,7 +306,7 @@ fn every_test_run_of_the_simulator_can_be_drawn() {
     for seed in 0..20 {
         let mut run = Run::new(Session::new(seed, Cluster::Swarm));
         for _ in 0..300 {
-            (0..10).for_each(|_| run.step());
+            run.seek(run.steps() + 10);
             let scene = see(&run);
             assert!(!stage::svg_string(&scene).is_empty());
             assert!(!narration::sentence(&scene).is_empty());

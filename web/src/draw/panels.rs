@@ -2,13 +2,21 @@
 
 use crate::draw::{shapes, term_class};
 use crate::mark::Mark;
+use crate::scene::timeline::{Tab, Timeline};
 use crate::scene::{Cell, Happening, Kind, Node, Request, Role, Scene};
 use raft_core::id::{Index, Term};
 use raft_core::time::Instant;
 
 /// The logs side by side, one row per node, one column per index.
 pub fn logs(scene: &Scene) -> Vec<Mark> {
-    let number = |index: &Index| Mark::new("th").set("scope", "col").text(index.to_string());
+    let number = |index: &Index| {
+        let act = Mark::of("button", "index")
+            .set("type", "button")
+            .set("data-act", format!("entry:{index}"))
+            .set("aria-label", format!("Entry {index}"))
+            .text(index.to_string());
+        Mark::new("th").set("scope", "col").with(act)
+    };
     let head =
         Mark::new("tr").with(Mark::new("td")).with_all(scene.logs.indexes.iter().map(number));
     let rows = scene.nodes.iter().zip(&scene.logs.rows).map(|(node, cells)| {
@@ -50,6 +58,7 @@ fn cell(cell: &Cell, index: Index) -> Mark {
                 mark(*applied, "applied", "not applied")
             );
             Mark::of("td", class)
+                .set("data-act", format!("entry:{index}"))
                 .set("title", &*title)
                 .set("aria-label", title)
                 .with(Mark::new("b").text(term.to_string()))
@@ -63,8 +72,9 @@ pub fn story(scene: &Scene) -> Vec<Mark> {
     scene.story.iter().map(|happening| self::happening(happening)).collect()
 }
 
-fn happening(happening: &Happening) -> Mark {
-    let class = if happening.turning_point { "turning-point" } else { "" };
+/// One thing that happened, with its moment to go to.
+pub fn happening(happening: &Happening) -> Mark {
+    let class = if happening.turn.is_turning_point() { "turning-point" } else { "" };
     let badge = match happening.node {
         Some(node) => {
             Mark::of("span", format!("badge {}", term_class(happening.term))).text(node.to_string())
@@ -76,11 +86,16 @@ fn happening(happening: &Happening) -> Mark {
         "" => says,
         why => says.with(Mark::new("em").text(format!(": {why}"))),
     };
-    Mark::of("li", class)
-        .key(happening.id)
-        .with(Mark::new("time").text(seconds(happening.at)))
-        .with(badge)
-        .with(says)
+    Mark::of("li", class).key(happening.id).with(moment(happening)).with(badge).with(says)
+}
+
+/// A moment to go to.
+fn moment(happening: &Happening) -> Mark {
+    Mark::of("button", "moment")
+        .set("type", "button")
+        .set("data-act", format!("go:{}", happening.step))
+        .set("title", "Go to this moment")
+        .text(seconds(happening.at))
 }
 
 /// What clients asked for, newest first.
@@ -147,10 +162,58 @@ pub fn dock(scene: &Scene) -> Vec<Mark> {
         .set("aria-label", "Things to try")
         .with(Mark::of("span", "row-name").text("Try"))
         .with_all(pieces);
-    vec![tries, picked(scene)]
+    vec![tries]
 }
 
-fn picked(scene: &Scene) -> Mark {
+/// The branches, and how the one in view differs from the one it is compared with.
+pub fn branches(timeline: &Timeline) -> Vec<Mark> {
+    let tab = |tab: &Tab| {
+        let title = match &tab.fork {
+            Some((from, at)) => {
+                format!("Branch {}, parted from {from} at {} s", tab.name, seconds(*at))
+            }
+            None => format!("Branch {}, the first", tab.name),
+        };
+        Mark::of("button", "small tab")
+            .key(tab.place as u64)
+            .set("type", "button")
+            .set("data-act", format!("branch:{}", tab.place))
+            .set("aria-pressed", if tab.current { "true" } else { "false" })
+            .set("title", &*title)
+            .set("aria-label", title)
+            .text(&*tab.name)
+    };
+    let words = match (&timeline.difference, timeline.in_the_past) {
+        (_, true) => "This is the past: what you do here begins another branch.".to_owned(),
+        (Some(versus), false) => {
+            let nodes: Vec<String> = versus.nodes.iter().map(ToString::to_string).collect();
+            let nodes = match &*nodes {
+                [] => "no role or term differs yet".to_owned(),
+                [node] => format!("node {node} differs"),
+                nodes => format!("nodes {} differ", nodes.join(", ")),
+            };
+            format!(
+                "Parted from {} at {} s: {nodes}. Fingerprints {:08x} and {:08x}.",
+                versus.name,
+                seconds(versus.at),
+                versus.hashes.0 >> 32,
+                versus.hashes.1 >> 32
+            )
+        }
+        (None, false) => String::new(),
+    };
+    let tabs = timeline.branches.iter().map(tab).collect::<Vec<Mark>>();
+    let mut marks = Vec::new();
+    if !tabs.is_empty() {
+        let group = Mark::of("span", "tabs").set("role", "group").set("aria-label", "Branches");
+        marks.push(group.with_all(tabs));
+    }
+    marks.push(Mark::of("span", "quiet").text(words));
+    marks
+}
+
+/// What one can do with the node that is picked.
+pub fn picked(scene: &Scene) -> Mark {
     let Some(node) = scene.nodes.iter().find(|node| node.selected) else {
         return Mark::of("div", "row quiet").with(Mark::of("span", "row-name").text("Node")).with(
             Mark::new("span").text(

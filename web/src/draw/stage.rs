@@ -276,7 +276,9 @@ fn message(message: &Message) -> Mark {
     Mark::of("g", class)
         .key(message.id)
         .set("transform", format!("translate({} {})", length(message.at.x), length(message.at.y)))
+        .set("data-act", format!("message:{}", message.id))
         .with(Mark::new("title").text(&*message.says))
+        .with(Mark::of("circle", "reach").place([("r", 16.0)]))
         .with(tail)
         .with_all(shapes::message(message.kind, message.answer, message.term))
 }

@@ -37,7 +37,8 @@ pub(super) fn message(sim: &Sim, view: &View, stage: &Stage, flight: &Flight) ->
     })
 }
 
-fn kind(sim: &Sim, flight: &Flight) -> (Kind, Option<bool>, Term) {
+/// What a flight is, what it answers, and the term it speaks in.
+pub(crate) fn kind(sim: &Sim, flight: &Flight) -> (Kind, Option<bool>, Term) {
     let message = match &flight.cargo {
         Cargo::Request { .. } => return (Kind::Forward, None, Term(0)),
         Cargo::Response { response, .. } => {

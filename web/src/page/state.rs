@@ -1,14 +1,17 @@
 //! What the visitor has before them: a run, a view of it, and the parts of the page that show it.
 
+mod time;
+
 use super::Result;
-use crate::controls::{self, Action, NOTCHES, Notch};
+use crate::branches::Branches;
+use crate::controls::{self, Action, NOTCHES, Notch, Panel};
 use crate::dom::Living;
-use crate::draw::{panels, stage};
+use crate::draw::{inside, panels, stage, timeline};
 use crate::look::{self, View};
 use crate::mark::length;
 use crate::narration;
 use crate::run::Run;
-use crate::scene::Scene;
+use crate::scene::{PauseWhen, Scene};
 use crate::session::{Cluster, NODES_MAX, Session};
 use raft_core::time::Instant;
 use raft_sim::Command;
@@ -47,8 +50,15 @@ pub(super) struct State {
     wants_narrow: MediaQueryList,
     wants_wide: MediaQueryList,
     pub(super) wants_still: MediaQueryList,
-    pub(super) run: Run,
+    branches: Branches,
     view: View,
+    /// The timeline's size.
+    frame: timeline::Frame,
+    panel: Panel,
+    /// What time stops at.
+    pause: Option<PauseWhen>,
+    /// A pointer draws the moment along the timeline.
+    pub(super) scrubs: bool,
     pub(super) notch: Notch,
     pub(super) playing: bool,
     /// When the last frame was, while time runs.
@@ -71,6 +81,10 @@ struct Parts {
     requests: Living,
     table: Living,
     dock: Living,
+    picked: Living,
+    inspector: Living,
+    timeline: Living,
+    branches: Living,
 }
 
 impl State {
@@ -83,7 +97,10 @@ impl State {
             Ok(session) => (session, String::new()),
             Err(complaint) => (Session::default(), complaint),
         };
-        let run = Run::new(session.clone());
+        let branches = Branches::new(session.clone());
+        let run = branches.run();
+        let in_view = look::timeline::first_window(run);
+        let notch = notch_for(run);
         let mut state = Self {
             parts: Parts {
                 stage: living("#stage")?,
@@ -92,15 +109,30 @@ impl State {
                 requests: living("#requests")?,
                 table: living("#table")?,
                 dock: living("#dock")?,
+                picked: living("#picked")?,
+                inspector: living("#inspector")?,
+                timeline: living("#timeline")?,
+                branches: living("#branches")?,
             },
             wants_narrow: media("(max-width: 719px)")?,
             wants_wide: media("(min-width: 1080px)")?,
             wants_still: media("(prefers-reduced-motion: reduce)")?,
             window,
             root: root.clone(),
-            notch: notch_for(&run),
-            run,
-            view: View { selected: None, narrow: false, aspect: ASPECT, still: false, fast: false },
+            notch,
+            branches,
+            view: View {
+                picked: None,
+                narrow: false,
+                aspect: ASPECT,
+                still: false,
+                fast: false,
+                window: in_view,
+            },
+            frame: timeline::Frame { down: false, along: 1_000.0, across: 180.0 },
+            panel: Panel::default(),
+            pause: None,
+            scrubs: false,
             playing: false,
             frame_at: None,
             fraction_us: 0.0,
@@ -121,8 +153,13 @@ impl State {
         self.window.document().ok_or_else(|| "no document".into())
     }
 
+    /// The branch in view.
+    pub(super) fn run(&self) -> &Run {
+        self.branches.run()
+    }
+
     pub(super) fn scene(&self) -> Scene {
-        look::scene(&self.run, &self.view)
+        look::scene(self.run(), &self.view)
     }
 
     pub(super) fn input(&self, id: &str) -> Result<HtmlInputElement> {
@@ -146,24 +183,26 @@ impl State {
             true => f64::from(height) / f64::from(width.max(1)),
             false => ASPECT,
         };
+        self.fit_timeline()?;
         self.draw(true)
     }
 
     /// Begins a session.
     pub(super) fn open(&mut self, session: Session) -> Result<()> {
-        let flight_us = look::usual_flight_us(&self.run);
-        self.run = Run::new(session);
-        self.view.selected = None;
+        let flight_us = look::usual_flight_us(self.run());
+        self.branches = Branches::new(session);
+        self.view.picked = None;
+        self.view.window = look::timeline::first_window(self.run());
         // A visitor's choice of speed outlives the run, unless the next is of another kind altogether.
-        if look::usual_flight_us(&self.run) != flight_us {
-            self.notch = notch_for(&self.run);
+        if look::usual_flight_us(self.run()) != flight_us {
+            self.notch = notch_for(self.run());
         }
         (self.fraction_us, self.frame_at, self.said) = (0.0, None, 0);
         self.sentence = (0.0, String::new());
         self.complaint.clear();
-        let session = self.run.session();
+        let session = self.run().session();
         let nodes: HtmlSelectElement = find(&self.root, "#nodes")?.dyn_into()?;
-        nodes.set_value(&self.run.sim().options().nodes.to_string());
+        nodes.set_value(&self.run().sim().options().nodes.to_string());
         self.input("#seed")?.set_value(&session.seed.to_string());
         self.write_address()?;
         self.draw(true)
@@ -182,7 +221,7 @@ impl State {
 
     /// The address always names what is on the screen, so that it can be copied at any moment.
     fn write_address(&self) -> Result<()> {
-        let link = format!("#{}", self.run.session().to_link());
+        let link = format!("#{}", self.run().session().to_link());
         self.window.history()?.replace_state_with_url(&JsValue::NULL, "", Some(&link))
     }
 
@@ -193,31 +232,52 @@ impl State {
                 self.playing = !self.playing && !self.is_over();
                 self.frame_at = None;
             }
-            Action::Step => {
+            Action::Step => self.travel(|run| {
+                run.step();
+            }),
+            Action::Back => self.travel(|run| run.seek(run.steps().saturating_sub(1))),
+            Action::NextTurn => self.travel(Run::seek_next_turn),
+            Action::LastTurn => self.travel(Run::seek_last_turn),
+            Action::Go(step) => self.travel(|run| run.seek(step.min(run.record().steps()))),
+            Action::Start => self.travel(|run| run.seek(0)),
+            Action::End => self.travel(|run| run.seek_time(run.record().end())),
+            Action::Branch(place) => {
                 self.playing = false;
-                self.run.step();
+                self.branches.switch(place);
+                self.write_address()?;
             }
-            Action::Back => {
-                self.playing = false;
-                self.run.back();
+            Action::Zoom(nearer) => {
+                let shortest = look::timeline::shortest_window(self.run());
+                let times = if nearer { (1, 2) } else { (2, 1) };
+                self.view.window = self.view.window.zoomed(self.run().sim().now(), times, shortest);
+            }
+            Action::Panel(panel) => {
+                self.panel = panel;
+                self.show_panel()?;
+                return self.measure();
             }
             Action::Faster | Action::Slower => {
                 let step = if action == Action::Faster { 1 } else { -1 };
                 self.notch = (self.notch + step).clamp(*NOTCHES.start(), *NOTCHES.end());
             }
-            Action::Again => return self.open(self.run.session().clone()),
             Action::NewSeed => {
                 let seed = getrandom::u32().map_err(|error| error.to_string())?;
                 // Short enough to read out in a room.
-                let session = Session::new(u64::from(seed % 1_000_000), self.run.session().cluster);
+                let session =
+                    Session::new(u64::from(seed % 1_000_000), self.run().session().cluster);
                 return self.open(session);
             }
-            Action::Select(node) => {
-                self.view.selected = Some(node).filter(|_| self.view.selected != Some(node));
+            Action::Pick(picked) => {
+                self.view.picked = Some(picked).filter(|_| self.view.picked != Some(picked));
+                // On a narrow screen the panel is for the visitor to choose.
+                if self.view.picked.is_some() && !self.wants_narrow.matches() {
+                    self.panel = Panel::Picked;
+                    self.show_panel()?;
+                }
             }
             Action::Escape => {
                 self.close_sheets(None)?;
-                self.view.selected = None;
+                self.view.picked = None;
             }
             Action::Help => {
                 let help: HtmlDetailsElement = find(&self.root, "#help")?.dyn_into()?;
@@ -229,8 +289,17 @@ impl State {
         self.draw(true)
     }
 
+    fn show_panel(&self) -> Result<()> {
+        find(&self.root, "main")?.set_attribute("data-panel", self.panel.name())?;
+        for (panel, name) in Panel::ALL {
+            let tab = find(&self.root, &format!("[data-act='panel:{name}']"))?;
+            tab.set_attribute("aria-pressed", if panel == self.panel { "true" } else { "false" })?;
+        }
+        Ok(())
+    }
+
     fn command(&mut self, commands: Vec<Command>) -> Result<()> {
-        commands.into_iter().for_each(|command| self.run.act(command));
+        commands.into_iter().for_each(|command| self.branches.act(command));
         self.write_address()
     }
 
@@ -249,14 +318,14 @@ impl State {
     }
 
     fn is_over(&self) -> bool {
-        self.run.next_at().is_none()
+        self.run().next_at().is_none()
     }
 
     /// How fast time runs now. While nobody leads and nothing is on its way there is nothing to miss,
     /// and time runs four times as fast, though not faster than life.
     fn pace(&self) -> f64 {
         let speed = controls::speed(self.notch);
-        let waits = look::is_quiet(&self.run) && !look::has_leader(&self.run);
+        let waits = look::is_quiet(self.run()) && !look::has_leader(self.run());
         if waits { speed.max((speed * 4.0).min(1.0)) } else { speed }
     }
 
@@ -267,25 +336,27 @@ impl State {
         let elapsed_ms = self.frame_at.map_or(0.0, |last| now_ms - last).clamp(0.0, CATCH_UP_MS);
         self.frame_at = Some(now_ms);
         let due_us = self.fraction_us + elapsed_ms * 1_000.0 * self.pace();
-        let until = Instant(self.run.sim().now().0 + due_us as u64);
+        let until = Instant(self.run().sim().now().0 + due_us as u64);
         self.fraction_us = due_us.fract();
         let performance = self.window.performance().ok_or("no clock")?;
         let start = performance.now();
-        while self.run.sim().now() < until && performance.now() - start < FRAME_MS {
-            self.run.advance(until, 100);
+        let mut is_met = false;
+        while !is_met && self.run().sim().now() < until && performance.now() - start < FRAME_MS {
+            is_met = self.branches.run_mut().advance(until, 100, self.pause);
         }
-        self.playing = !self.is_over();
-        self.draw(false)
+        self.playing = !is_met && !self.is_over();
+        self.draw(is_met)
     }
 
     /// Draws what there is to see; the panels too if `all`, or if it is time.
     pub(super) fn draw(&mut self, all: bool) -> Result<()> {
         let flight_ms =
-            look::usual_flight_us(&self.run) as f64 / 1_000.0 / controls::speed(self.notch);
+            look::usual_flight_us(self.run()) as f64 / 1_000.0 / controls::speed(self.notch);
         self.view = View {
             narrow: self.wants_narrow.matches(),
             still: self.wants_still.matches(),
             fast: self.playing && flight_ms < FLIGHT_MS_MIN,
+            window: self.turn_page(),
             ..self.view
         };
         let scene = self.scene();
@@ -306,6 +377,10 @@ impl State {
         self.parts.requests.show(panels::requests(scene))?;
         self.parts.table.show(panels::table(scene))?;
         self.parts.dock.show(panels::dock(scene))?;
+        self.parts.picked.show(vec![panels::picked(scene)])?;
+        let inside = look::inside::inside(self.run(), &self.view);
+        self.parts.inspector.show(inside::draw(inside.as_ref()))?;
+        self.draw_timeline()?;
         let sentence = match &*self.complaint {
             "" => narration::sentence(scene),
             complaint => complaint.to_owned(),
@@ -343,7 +418,7 @@ impl State {
 
     /// Tells a screen reader of the newest turning point, once.
     fn say(&mut self, scene: &Scene) -> Result<()> {
-        let newest = scene.story.iter().find(|happening| happening.turning_point);
+        let newest = scene.story.iter().find(|happening| happening.turn.is_turning_point());
         if let Some(happening) = newest.filter(|happening| happening.id > self.said) {
             let who = happening.node.map_or_else(String::new, |node| format!("Node {node} "));
             self.write("#live", &format!("{who}{}", happening.says))?;
