@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking, spawn_local};
 use tokio::time::{Instant, sleep};
 
 /// How long the nodes may take to be one cluster again once nothing is wrong any more.
@@ -39,6 +39,7 @@ pub(crate) struct Cluster {
     pub(crate) members: BTreeSet<usize>,
     nodes: Vec<Node>,
     tracers: Vec<Child>,
+    starvers: Vec<JoinHandle<()>>,
 }
 
 impl Cluster {
@@ -46,6 +47,7 @@ impl Cluster {
     pub(crate) async fn found(
         dir: &Path,
         founders: usize,
+        has_leases: bool,
         machine: &Machine,
         random: &mut Random,
     ) -> Result<Self, String> {
@@ -61,10 +63,10 @@ impl Cluster {
             }
             false => (None, free_addresses(all)),
         };
-        let create = |id| Node::create(dir, id, &addresses, founders, machine);
+        let create = |id| Node::create(dir, id, &addresses, founders, machine, has_leases, random);
         let nodes = (1..=all).map(create).collect::<Result<_, _>>()?;
-        let (members, tracers) = ((1..=founders).collect(), Vec::new());
-        let mut cluster = Self { addresses, links, founders, members, nodes, tracers };
+        let (members, tracers, starvers) = ((1..=founders).collect(), Vec::new(), Vec::new());
+        let mut cluster = Self { addresses, links, founders, members, nodes, tracers, starvers };
         cluster.ids().into_iter().try_for_each(|id| cluster.start(id))?;
         cluster.become_whole().await?;
         Ok(cluster)
@@ -104,6 +106,18 @@ impl Cluster {
         self.node(id).signal(Signal::STOP);
     }
 
+    /// SIGSTOP and SIGCONT by turns: it gets a tenth of the time, until the cluster is healed.
+    pub(crate) fn starve(&mut self, id: usize) {
+        let Some(process) = self.node(id).process.as_ref().map(Pid::from_child) else { return };
+        self.starvers.push(spawn_local(async move {
+            while kill_process(process, Signal::STOP).is_ok() {
+                sleep(LOOK_INTERVAL * 9 / 10).await;
+                let _ = kill_process(process, Signal::CONT);
+                sleep(LOOK_INTERVAL / 10).await;
+            }
+        }));
+    }
+
     /// SIGTERM: it ends as it likes, and is started again when the cluster is healed.
     pub(crate) fn stop(&mut self, id: usize) {
         self.node_mut(id).may_end = true;
@@ -120,6 +134,16 @@ impl Cluster {
     pub(crate) fn damage(&mut self, id: usize, random: &mut Random) -> Result<(), String> {
         self.kill(id);
         self.node(id).damage(random)
+    }
+
+    /// Kills a node and puts its disk back as it was `duration` before: all it has done since is undone.
+    pub(crate) async fn roll_back(&mut self, id: usize, duration: Duration) -> Result<(), String> {
+        self.kill(id);
+        self.node(id).copy_data()?;
+        self.start(id)?;
+        sleep(duration).await;
+        self.kill(id);
+        self.node(id).put_copy_back()
     }
 
     /// Takes all of a node's disk but `left` bytes, until the cluster is healed.
@@ -153,11 +177,16 @@ impl Cluster {
         node.ended().is_none() && node.process.is_some()
     }
 
+    /// Whether a node has ended as one must whose disk fails: with its words, and exit code 1.
+    pub(crate) fn has_ended_for_its_disk(&mut self, id: usize) -> bool {
+        let node = self.node_mut(id);
+        node.ended().is_some_and(|status| status.code() == Some(1)) && node.has_said("cannot write")
+    }
+
     /// A node that has ended though nothing was done to it of which a node may end, in a sentence.
     pub(crate) fn unexpected_end(&mut self) -> Option<String> {
         self.nodes.iter_mut().find_map(|node| {
-            let status = node.ended()?;
-            node.process = None;
+            let status = node.ended().filter(|_| node.process.take().is_some())?;
             let words = node.last_words();
             (!node.may_end).then(|| format!("node {} ended ({status}): {words}", node.id))
         })
@@ -166,6 +195,7 @@ impl Cluster {
     /// Ends every fault: after this all members run, have power and space, and reach each other.
     pub(crate) async fn heal(&mut self, random: &mut Random) -> Result<(), String> {
         self.links.iter().for_each(Links::heal);
+        self.starvers.drain(..).for_each(|starver| starver.abort());
         self.nodes.iter().for_each(|node| node.signal(Signal::CONT));
         for mut tracer in std::mem::take(&mut self.tracers) {
             // Killed, it would leave what it traces in the middle of a call.

@@ -52,7 +52,11 @@ pub(crate) async fn play(
     deck: &mut Vec<Fault>,
     end: Instant,
 ) -> Result<Outcome, String> {
-    let cluster = Cluster::found(dir, nodes, machine, random).await?;
+    let has_leases = random.chance(50);
+    if has_leases {
+        println!("  reads by leases");
+    }
+    let cluster = Cluster::found(dir, nodes, has_leases, machine, random).await?;
     let load = Load::start(&cluster.addresses, random);
     let outcome = Outcome { dir: dir.to_owned(), ..Outcome::default() };
     let mut round = Round { cluster, load, random, outcome };
@@ -109,8 +113,9 @@ impl Round<'_> {
             let duration = fault.duration(self.random);
             self.wait(duration).await?;
             let is_failed_sync = matches!(fault, Fault::FailedSync(_)) && second.is_none();
-            if is_failed_sync && nodes.iter().any(|node| self.cluster.is_running(*node)) {
-                return Err(format!("node {nodes:?} goes on after a failed sync"));
+            let mut failed = nodes.iter().filter(|_| is_failed_sync);
+            if !failed.all(|node| self.cluster.has_ended_for_its_disk(*node)) {
+                return Err(format!("node {nodes:?} has not ended as it must after a failed sync"));
             }
         }
         let held = begin.elapsed();

@@ -43,6 +43,8 @@ pub(crate) enum Fault {
     Deaf(Who),
     /// A node is heard by nobody, and hears.
     Mute(Who),
+    /// A node is stopped nine tenths of the time.
+    Starve(Who),
     /// Everything between nodes is late.
     Delay,
     /// Little gets through between nodes at a time.
@@ -63,6 +65,8 @@ pub(crate) enum Fault {
     Wipe(Who),
     /// Bits of a data directory flip.
     Damage(Who),
+    /// A data directory is put back as it was some seconds before.
+    Rollback(Who),
     /// A node more, or one less.
     Resize(Who),
     /// A new node takes the place of another.
@@ -86,10 +90,14 @@ impl Fault {
             Self::Pause(One),
             Self::Pause(Leader),
             Self::Pause(Majority),
+            Self::Starve(One),
+            Self::Starve(Leader),
             Self::Wipe(One),
             Self::Wipe(Leader),
             Self::Damage(One),
             Self::Damage(Leader),
+            Self::Rollback(One),
+            Self::Rollback(Leader),
             Self::Resize(One),
             Self::Resize(Leader),
             Self::Replace(One),
@@ -132,8 +140,10 @@ impl Fault {
             Self::Kill(who)
             | Self::Stop(who)
             | Self::Pause(who)
+            | Self::Starve(who)
             | Self::Wipe(who)
             | Self::Damage(who)
+            | Self::Rollback(who)
             | Self::FullDisk(who)
             | Self::PowerCut(who)
             | Self::Isolate(who)
@@ -148,8 +158,12 @@ impl Fault {
     }
 
     /// Whether two faults at once may take more than the others can make good: the memory of two nodes,
-    /// or that of one while another is no member any more.
+    /// or that of one while another is no member any more. An older copy is known to be one by those who
+    /// saw the newer and run on.
     pub(crate) fn is_too_much_with(self, other: Self) -> bool {
+        if [self, other].iter().any(|fault| matches!(fault, Self::Rollback(_))) {
+            return true;
+        }
         let takes_a_node = |fault| {
             matches!(fault, Self::Wipe(_) | Self::Damage(_) | Self::Resize(_) | Self::Replace(_))
         };
@@ -192,6 +206,11 @@ impl Fault {
                 nodes.iter().for_each(|node| cluster.pause(*node));
                 Ok(nodes)
             }
+            Self::Starve(who) => {
+                let nodes = choose(who, cluster, random).await;
+                nodes.iter().for_each(|node| cluster.starve(*node));
+                Ok(nodes)
+            }
             Self::FullDisk(who) => {
                 let nodes = choose(who, cluster, random).await;
                 for node in &nodes {
@@ -226,6 +245,12 @@ impl Fault {
                 let nodes = choose(who, cluster, random).await;
                 nodes.iter().try_for_each(|node| cluster.damage(*node, random))?;
                 Ok(nodes)
+            }
+            Self::Rollback(who) => {
+                let node = choose(who, cluster, random).await[0];
+                let duration = random.duration(Duration::from_secs(1), Duration::from_secs(3));
+                cluster.roll_back(node, duration).await?;
+                Ok(vec![node])
             }
             Self::Resize(who) => {
                 let old = choose(who, cluster, random).await[0];
@@ -363,6 +388,7 @@ impl fmt::Display for Fault {
             Self::Storm => write!(f, "restart storm"),
             Self::Stop(who) => write!(f, "SIGTERM of {who}"),
             Self::Pause(who) => write!(f, "pause of {who}"),
+            Self::Starve(who) => write!(f, "starvation of {who}"),
             Self::Isolate(who) => write!(f, "isolation of {who}"),
             Self::Halves => write!(f, "split into majority and minority"),
             Self::Bridge => write!(f, "two parties and a bridge"),
@@ -378,6 +404,7 @@ impl fmt::Display for Fault {
             Self::PowerCut(who) => write!(f, "power cut of {who}"),
             Self::Wipe(who) => write!(f, "loss of the data of {who}"),
             Self::Damage(who) => write!(f, "flipped bits in the data of {who}"),
+            Self::Rollback(who) => write!(f, "older copy of the data of {who}"),
             Self::Resize(who) => write!(f, "a node more, or without {who}"),
             Self::Replace(who) => write!(f, "a new node for {who}"),
             Self::Transfer => write!(f, "handover of leadership"),

@@ -20,6 +20,8 @@ const TRACER_LOOK: Duration = Duration::from_millis(300);
 pub(crate) struct Machine {
     /// Each node can be shown other addresses for the same names, and so be led through the proxies.
     pub(crate) has_links: bool,
+    /// Each node can have a clock that shows another time than the others'.
+    pub(crate) has_clocks: bool,
     /// The best kind of volume for a data directory.
     pub(crate) volumes: Kind,
     /// System calls of a running node can be made to fail and to wait.
@@ -62,6 +64,11 @@ impl Machine {
         };
         tell("kill -9, SIGSTOP and SIGCONT", &Ok(()));
         let has_links = tell("a faulty proxy on every link", &isolate_names(dir));
+        let clocks = match has_links {
+            true => try_clock(),
+            false => Err("needs namespaces of its own".to_owned()),
+        };
+        let has_clocks = tell("a clock of its own for every start of a node", &clocks);
         let image = match has_links {
             true => try_power_cut(dir),
             false => Err("needs namespaces of its own".to_owned()),
@@ -78,7 +85,9 @@ impl Machine {
             (false, true) => Kind::Memory,
             (false, false) => Kind::Folder,
         };
-        (Self { has_links, volumes, can_trace }, lines)
+        let wall = "there is one for the whole machine; no node looks at it";
+        tell("jumps of the wall clock", &Err(wall.to_owned()));
+        (Self { has_links, has_clocks, volumes, can_trace }, lines)
     }
 }
 
@@ -117,6 +126,24 @@ fn try_power_cut(dir: &Path) -> Result<(), String> {
         (false, _) => Err("a synced file did not survive".to_owned()),
         (_, false) => Err("an unsynced file survived".to_owned()),
     }
+}
+
+fn try_clock() -> Result<(), String> {
+    const SECONDS: u64 = 1_000_000_000;
+    let words = at_time(SECONDS);
+    let shown = Command::new(&words[0]).args(&words[1..]).args(["cat", "/proc/uptime"]).output();
+    let shown = String::from_utf8(shown.map_err(|error| error.to_string())?.stdout);
+    let seconds = shown.ok().and_then(|text| text.split('.').next()?.parse::<u64>().ok());
+    match seconds.is_some_and(|seconds| seconds >= SECONDS) {
+        true => Ok(()),
+        false => Err("needs a kernel that changes clocks at exec, and time namespaces".to_owned()),
+    }
+}
+
+/// Words before a command: it is shown a clock that is so many seconds ahead of the machine's.
+pub(crate) fn at_time(seconds: u64) -> [String; 6] {
+    let seconds = seconds.to_string();
+    ["unshare", "--time", "--boottime", &seconds, "--monotonic", &seconds].map(str::to_owned)
 }
 
 fn try_full_disk(dir: &Path) -> Result<(), String> {
