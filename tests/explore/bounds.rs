@@ -32,10 +32,13 @@ pub(crate) enum Scarce {
     DiskFull,
     /// A disk that is lost, with all that was on it.
     Wipe,
+    /// A step of a clock that all nodes share, to the deadline of the one that is woken. With it leaders answer
+    /// reads by lease; without it each node has a clock of its own that goes as it likes.
+    Tick,
 }
 
 /// How many kinds there are.
-pub(crate) const KINDS: usize = 13;
+pub(crate) const KINDS: usize = 14;
 
 const NAMES: [&str; KINDS] = [
     "writes",
@@ -51,6 +54,7 @@ const NAMES: [&str; KINDS] = [
     "transfers",
     "full disks",
     "lost disks",
+    "steps of one clock, leases",
 ];
 
 /// Where an exploration starts.
@@ -60,6 +64,9 @@ pub(crate) enum Start {
     Nothing,
     /// Node 1 leads term 1, and every node knows that its first entry is committed.
     Leader,
+    /// And then it was asked to put node 4 in the place of node 3, and has just written the joint
+    /// configuration.
+    Joint,
 }
 
 /// One exploration.
@@ -95,9 +102,19 @@ impl Bounds {
         self
     }
 
+    pub(crate) fn nodes(mut self, nodes: u8) -> Self {
+        self.nodes = nodes;
+        self
+    }
+
     pub(crate) fn founders(mut self, founders: u8) -> Self {
         self.founders = founders;
         self
+    }
+
+    /// Whether leaders answer reads by lease.
+    pub(crate) fn has_leases(&self) -> bool {
+        self.most(Scarce::Tick) > 0
     }
 
     pub(crate) fn most(&self, kind: Scarce) -> u8 {
@@ -110,6 +127,7 @@ impl fmt::Display for Bounds {
         let start = match self.start {
             Start::Nothing => "from nothing",
             Start::Leader => "from a leader",
+            Start::Joint => "from a joint configuration",
         };
         write!(
             f,

@@ -67,7 +67,8 @@ impl Cluster {
     pub(crate) fn new(space: &mut Space, bounds: &Bounds) -> Self {
         let mut nodes = [0; NODES_MAX];
         for (place, id) in (0..usize::from(bounds.nodes)).zip(1..) {
-            nodes[place] = space.add_node(Node::new(NodeId(id), bounds.founders));
+            nodes[place] =
+                space.add_node(Node::new(NodeId(id), bounds.founders, bounds.has_leases()));
         }
         Self {
             nodes,

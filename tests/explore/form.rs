@@ -26,6 +26,8 @@ pub(crate) struct Origin {
     pub(crate) now_us: u64,
     /// Further back than this everything is equally far, in microseconds.
     pub(crate) past_us_max: u64,
+    /// When a leader was last heard from counts.
+    pub(crate) has_leases: bool,
     /// The newest write given to the disk.
     pub(crate) given: u64,
     /// The newest write that is durable.
@@ -74,7 +76,10 @@ pub(crate) fn mix(mut x: u64) -> u64 {
 }
 
 /// Fields that do not count; see the top.
-const LEFT_OUT: [&[u8]; 4] = [b"config", b"address", b"events", b"leader_heard_at"];
+const LEFT_OUT: [&[u8]; 3] = [b"config", b"address", b"events"];
+
+/// Another one, but for nodes with leases.
+const LEFT_OUT_WITHOUT_LEASES: &[u8] = b"leader_heard_at";
 
 /// Lists whose order does not count; see the top.
 const UNORDERED: [&[u8]; 1] = [b"held"];
@@ -125,7 +130,7 @@ impl<'a> Reader<'a> {
         let digits = self.word();
         self.place += 1;
         let number = digits.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
-        let Origin { now_us, past_us_max, given, durable } = *self.origin;
+        let Origin { now_us, past_us_max, given, durable, .. } = *self.origin;
         Some(match name {
             b"NodeId" => self.naming.get(number as usize).copied().unwrap_or(number),
             b"Instant" if number == u64::MAX => number,
@@ -154,7 +159,8 @@ impl<'a> Reader<'a> {
                 self.place += 2;
                 let unordered = UNORDERED.contains(&key) && self.peek() == b'[';
                 let value = if unordered { self.list(false) } else { self.value() };
-                if LEFT_OUT.contains(&key) {
+                let is_for_leases = key == LEFT_OUT_WITHOUT_LEASES && !self.origin.has_leases;
+                if LEFT_OUT.contains(&key) || is_for_leases {
                     continue;
                 }
                 entry = pair(entry, value);

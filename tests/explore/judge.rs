@@ -1,7 +1,7 @@
 //! What must hold of all nodes together, looked at after every step. What cannot have changed is not looked
 //! at again.
 
-use crate::bounds::{Bounds, Scarce};
+use crate::bounds::{Bounds, Scarce, Start};
 use crate::chain::ChainId;
 use crate::checks::{Check, ensure, is_quorum};
 use crate::cluster::Cluster;
@@ -9,6 +9,7 @@ use crate::node::Node;
 use crate::space::{Move, NodeState, Space, Truth};
 use raft_core::id::{Incarnation, Index, NodeId, Term};
 use raft_core::raft::Role;
+use raft_core::raft::membership::Configuration;
 
 impl Cluster {
     /// The node at `place` was in state `before`, and is in the one after the move.
@@ -31,7 +32,8 @@ impl Cluster {
                     check_progress(other, node)?;
                 }
             }
-            if bounds.most(Scarce::Change) + bounds.most(Scarce::Wipe) == 0 {
+            let has_changes = bounds.most(Scarce::Change) > 0 || bounds.start == Start::Joint;
+            if !has_changes && bounds.most(Scarce::Wipe) == 0 {
                 self.check_nothing_is_lost(space, bounds)?;
             }
         }
@@ -113,7 +115,8 @@ impl Cluster {
                     // A disk that is lost may have held it when it said so.
                     state.is_some_and(|state| had(space.node(state)))
                 };
-                ensure(is_quorum(node.raft.configuration(), has), "Durable quorum", || {
+                let in_force = in_force(space.node(before), node);
+                ensure(is_quorum(in_force, has), "Durable quorum", || {
                     format!(
                         "leader {id} commits entry {index}, which is not on the disks of a quorum"
                     )
@@ -145,6 +148,16 @@ impl Cluster {
             format!("entry {index} was committed, and is on {have} of {} disks", nodes.len())
         })
     }
+}
+
+/// The configuration by which a node committed: the newest in its log, but for one that it wrote because of what
+/// it committed.
+fn in_force<'a>(before: &'a Node, node: &'a Node) -> &'a Configuration {
+    let log = node.raft.log();
+    let last = before.raft.log().last().index.max(node.raft.commit_index());
+    let mut indexes = (log.base().index.0 + 1..=last.0).rev().map(Index);
+    let newest = indexes.find_map(|index| log.configuration_at(index));
+    newest.unwrap_or(before.raft.configuration())
 }
 
 /// Log Matching (§5.3): an index and a term name one entry, and one log before it.

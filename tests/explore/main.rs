@@ -13,7 +13,7 @@
 //! every choice of what is lost is explored. A node that is down does what a node does to which nothing
 //! happens, so a crash is one step with the restart.
 //!
-//! Not explored: the store and sessions, which other tests have; leases, which trust clocks; and what bytes look like.
+//! Not explored: the store and sessions, which other tests have; leases whose clocks drift; and what bytes look like.
 
 mod bounds;
 mod chain;
@@ -90,16 +90,22 @@ fn explore(all: &[Bounds], limit: Limit) -> Vec<Report> {
             eprintln!("{info}");
         }
     }));
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let (next, reports) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let run = || {
-        while let Some(bounds) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+        loop {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let Some(bounds) = all.get(place) else { return };
+            // Each has the same share of the time that is left; what it leaves, the later ones have.
+            let left = limit.until.saturating_duration_since(Instant::now());
+            let share = left * workers as u32 / (all.len() - place) as u32;
+            let limit = Limit { until: Instant::now() + left.min(share), ..limit };
             let tell = |report: &Report| println!("  so far, {bounds}: {report}");
             let report = search(bounds, limit, namings(u64::from(bounds.nodes)), tell);
             println!("{bounds}: {report}");
             reports.lock().expect("nobody panics with it").push((bounds.clone(), report));
         }
     };
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..workers {
             let explorer = std::thread::Builder::new().name("explorer".to_owned());

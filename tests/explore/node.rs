@@ -20,6 +20,9 @@ use std::time::Duration;
 /// The one duration there is: a heartbeat's, and an election timeout's. Two silent heartbeats end a leader.
 const STEP: Duration = Duration::from_secs(1);
 
+/// Of the clock that all nodes share where there are leases; anything but much.
+const LEASE_DRIFT_PERCENT: u32 = 1;
+
 /// A node and its disk.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
@@ -55,6 +58,8 @@ pub(crate) enum Input {
     Timeout,
     /// The deadline comes, but the node is not woken yet.
     LateWake,
+    /// So many microseconds pass.
+    Pass(u64),
     /// The oldest write under way is durable.
     Synced,
     /// The node stops, and starts again with what was synced and the `kept` oldest writes under way.
@@ -70,6 +75,13 @@ pub(crate) enum Input {
     Snapshot,
     /// An operator wants the members changed: this one added if it is none, removed if it is one.
     Change(NodeId),
+    /// An operator wants a new one in the place of a voter, by way of a joint configuration.
+    Replace {
+        /// The voter.
+        node: NodeId,
+        /// The new one.
+        by: NodeId,
+    },
     /// An operator wants leadership handed over to this one.
     Transfer(NodeId),
     /// The disk has no room for entries, or has room again.
@@ -115,7 +127,7 @@ pub(crate) struct Effects {
 
 impl Node {
     /// A node that has never run. It knows the founders if it is one of them.
-    pub(crate) fn new(id: NodeId, founders: u8) -> Self {
+    pub(crate) fn new(id: NodeId, founders: u8, leases: bool) -> Self {
         let founders = 1..=u64::from(founders);
         let members = match founders.contains(&id.0) {
             true => founders.map(|id| member(NodeId(id))).collect(),
@@ -131,6 +143,7 @@ impl Node {
                 heartbeat_interval: STEP,
                 election_timeout_min: STEP,
                 election_timeout_max: STEP,
+                lease_drift_percent: leases.then_some(LEASE_DRIFT_PERCENT),
                 ..Timing::default()
             },
             limits: Limits { log_keep_entries: 0, writes_max: 2, ..Limits::default() },
@@ -155,9 +168,9 @@ impl Node {
         matches!(self.raft.role(), Role::Leader(_))
     }
 
-    /// Whether the deadline is still to come.
-    pub(crate) fn waits(&self) -> bool {
-        self.raft.deadline() > self.now
+    /// How long it is until the deadline, in microseconds.
+    pub(crate) fn until_deadline_us(&self) -> u64 {
+        self.raft.deadline().0.saturating_sub(self.now.0)
     }
 
     /// The history up to `index`, if the log begins before it and holds it.
@@ -171,6 +184,7 @@ impl Node {
         let origin = Origin {
             now_us: self.now.0,
             past_us_max: 2 * STEP.as_micros() as u64,
+            has_leases: self.config.timing.lease_drift_percent.is_some(),
             given: given.0,
             durable: disk.under_way.front().map_or(*given, |write| write.out.seq.prev()).0,
         };
@@ -200,6 +214,7 @@ impl Node {
                 self.raft.wake(self.now);
             }
             Input::LateWake => self.now = now.max(self.raft.deadline()),
+            Input::Pass(us) => self.now = now + Duration::from_micros(us),
             Input::Synced => {
                 if let Some(seq) = self.disk.sync()? {
                     self.raft.persisted(now, seq);
@@ -243,6 +258,9 @@ impl Node {
                     false => Change::Add { member: member(node), goal: Goal::Vote },
                 };
                 let _ = self.raft.change(now, &change);
+            }
+            Input::Replace { node, by } => {
+                let _ = self.raft.change(now, &Change::Replace { node, by: member(by) });
             }
             Input::Transfer(to) => {
                 let _ = self.raft.transfer(now, Some(to));

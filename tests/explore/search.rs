@@ -8,6 +8,7 @@ use crate::node::Input;
 use crate::space::Space;
 use crate::steps::Step;
 use crate::words;
+use raft_core::id::NodeId;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
@@ -28,7 +29,7 @@ pub(crate) struct Report {
     /// States that differ in names, too.
     pub(crate) named: u64,
     pub(crate) transitions: u64,
-    /// Steps from the start to the states furthest from it.
+    /// Steps from the start within which every state was seen.
     pub(crate) depth: usize,
     /// Every state within the bounds was seen.
     pub(crate) is_whole: bool,
@@ -40,6 +41,9 @@ pub(crate) struct Report {
     /// The property that does not hold, and how to get there.
     pub(crate) violation: Option<(Broken, Vec<String>)>,
 }
+
+/// More heartbeats than it takes until a new node has caught up.
+const HEARTBEATS_TO_JOINT_MAX: usize = 4;
 
 /// How often a search in progress says how far it is.
 const TELL_INTERVAL: Duration = Duration::from_secs(10);
@@ -128,35 +132,59 @@ fn start(space: &mut Space, bounds: &Bounds) -> Check<Cluster> {
     if bounds.start == Start::Nothing {
         return Ok(cluster);
     }
-    // Node 1 stands, and all that is said arrives, in order, until nobody has more to say; then a heartbeat,
-    // so that the others learn of the commit.
-    let ample = Bounds { link: 8, terms: 1, ..bounds.clone() }.with(Scarce::Heartbeat, 1);
-    let mut after = Vec::new();
+    let ample = Bounds { link: 8, terms: 1, ..bounds.clone() }.with(Scarce::Heartbeat, 15);
+    let ample =
+        ample.with(Scarce::Change, 1).with(Scarce::Tick, 15 * u8::from(bounds.has_leases()));
+    // Node 1 stands and is elected; then a heartbeat, so that the others learn of the commit.
     for _ in 0..2 {
-        let mut step = Some(Step::prompt(0, Input::Timeout));
-        while let Some(Step { input, .. }) = step {
-            cluster.take(step.expect("looked at above"), space, &ample, &mut after)?;
-            match (after.pop(), input) {
-                (Some(next), _) => cluster = next,
+        cluster.run(Input::Timeout, space, &ample)?;
+    }
+    assert!(space.node(cluster.nodes[0]).leads(), "after the plainest run node 1 leads");
+    if bounds.start == Start::Joint {
+        let (node, by) = (NodeId(3), NodeId(4));
+        cluster.run(Input::Replace { node, by }, space, &ample)?;
+        for _ in 0..HEARTBEATS_TO_JOINT_MAX {
+            cluster.run(Input::Timeout, space, &ample)?;
+        }
+        assert!(cluster.is_joint(space), "a new node catches up and takes part");
+    }
+    cluster.used = [0; KINDS];
+    Ok(cluster)
+}
+
+impl Cluster {
+    /// Node 1 takes the input, and all that is said arrives, in order, until nobody has more to say, or the
+    /// configuration is joint.
+    fn run(&mut self, input: Input, space: &mut Space, ample: &Bounds) -> Check {
+        let (mut step, mut after) = (Some(Step::prompt(0, input)), Vec::new());
+        while let Some(next) = step.filter(|_| !self.is_joint(space)) {
+            self.take(next, space, ample, &mut after)?;
+            match (after.pop(), next.input) {
+                (Some(next), _) => *self = next,
                 // It changes nothing: out of the way with it.
-                (None, Input::Deliver(packet)) => cluster.net.remove(packet),
+                (None, Input::Deliver(packet)) => self.net.remove(packet),
                 (None, _) => {}
             }
-            step = cluster.net.packets().first().map(|packet| {
+            step = self.net.packets().first().map(|packet| {
                 let (_, to) = space.link_of(*packet);
                 Step::prompt(to.0 as usize - 1, Input::Deliver(*packet))
             });
         }
+        Ok(())
     }
-    assert!(space.node(cluster.nodes[0]).leads(), "after the plainest run node 1 leads");
-    cluster.used = [0; KINDS];
-    Ok(cluster)
+
+    fn is_joint(&self, space: &Space) -> bool {
+        space.node(self.nodes[0]).raft.configuration().is_joint()
+    }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { states, named, transitions, depth, time, nodes, moves, .. } = self;
-        let extent = if self.is_whole { "all there are" } else { "not all" };
+        let extent = match self.is_whole {
+            true => "all there are".to_owned(),
+            false => format!("all within {depth} steps, and some of those beyond"),
+        };
         write!(
             f,
             "{states} states ({extent}; {named} with names), {transitions} transitions, {depth} steps deep, \

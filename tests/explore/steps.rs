@@ -87,6 +87,14 @@ impl Cluster {
         }
         if leads && has(Scarce::Change) {
             others.clone().for_each(|other| give(Input::Change(other)));
+            let configuration = node.raft.configuration();
+            let is_new = |id: &NodeId| !configuration.members.contains_key(id);
+            for by in others.clone().filter(is_new) {
+                configuration
+                    .voters
+                    .iter()
+                    .for_each(|node| give(Input::Replace { node: *node, by }));
+            }
         }
         if leads && has(Scarce::Transfer) {
             others.filter(|other| *other != id).for_each(|other| give(Input::Transfer(other)));
@@ -102,7 +110,7 @@ impl Cluster {
         if node.holds {
             give(Input::Flush);
         }
-        if node.waits() && self.has(Scarce::LateWake, bounds) {
+        if node.until_deadline_us() > 0 && self.has(Scarce::LateWake, bounds) {
             give(Input::LateWake);
         }
         if self.has(Scarce::Crash, bounds) {
@@ -134,6 +142,17 @@ impl Cluster {
             return Ok(());
         }
         let mut next = *self;
+        let passes_us = space.node(before).until_deadline_us();
+        if bounds.has_leases() && input == Input::Timeout && passes_us > 0 {
+            if !self.has(Scarce::Tick, bounds) {
+                return Ok(());
+            }
+            next.used[Scarce::Tick as usize] += 1;
+            for other in (0..usize::from(bounds.nodes)).filter(|other| *other != place) {
+                let node = &mut next.nodes[other];
+                *node = space.look_up(*node, Input::Pass(passes_us), Handling::Prompt)?.to;
+            }
+        }
         next.nodes[place] = made.to;
         let led = space.node(before).leads();
         for kind in step.uses(led) {
@@ -178,14 +197,14 @@ impl Step {
     /// What it uses up, if the node `led` before.
     fn uses(&self, led: bool) -> impl Iterator<Item = Scarce> {
         let for_input = match self.input {
-            Input::Deliver(_) | Input::Synced | Input::Flush => None,
+            Input::Deliver(_) | Input::Synced | Input::Pass(_) | Input::Flush => None,
             Input::Timeout => led.then_some(Scarce::Heartbeat),
             Input::LateWake => Some(Scarce::LateWake),
             Input::Crash { .. } => Some(Scarce::Crash),
             Input::Write(_) => Some(Scarce::Write),
             Input::Read(_) => Some(Scarce::Read),
             Input::Snapshot => Some(Scarce::Snapshot),
-            Input::Change(_) => Some(Scarce::Change),
+            Input::Change(_) | Input::Replace { .. } => Some(Scarce::Change),
             Input::Transfer(_) => Some(Scarce::Transfer),
             Input::DiskFull(_) => Some(Scarce::DiskFull),
             Input::Wipe => Some(Scarce::Wipe),

@@ -54,6 +54,7 @@ fn tell(
         }
         Input::Timeout => "is woken at its deadline".to_owned(),
         Input::LateWake => "is not woken at its deadline yet".to_owned(),
+        Input::Pass(us) => format!("is {us} us older"),
         Input::Synced => "has its oldest write on disk".to_owned(),
         Input::Crash { kept } => {
             format!("crashes with {kept} of its writes kept, and starts again")
@@ -62,6 +63,9 @@ fn tell(
         Input::Read(token) => format!("is asked to read ({token})"),
         Input::Snapshot => "compacts its log".to_owned(),
         Input::Change(node) => format!("is asked to add or remove node {node}"),
+        Input::Replace { node, by } => {
+            format!("is asked to put node {by} in the place of node {node}")
+        }
         Input::Transfer(to) => format!("is asked to hand over to node {to}"),
         Input::DiskFull(true) => "has a full disk".to_owned(),
         Input::DiskFull(false) => "has room on its disk again".to_owned(),
