@@ -36,6 +36,8 @@ pub struct Tail {
     pub position: u64,
     /// The checksum of the last record.
     pub link: u32,
+    /// The index that comes after the last entry.
+    pub end: Index,
     /// Whether a record begins at `offset` that does not end, or segments follow that were never in
     /// use: a write that was never confirmed. The driver zeroes the bytes and removes the segments
     /// before it writes.
@@ -171,33 +173,41 @@ fn fold(replayed: &mut Replayed, body: Body) -> Result<(), Damage> {
         replayed.hard_state = hard_state;
     }
     if let Some(snapshot) = body.snapshot {
-        match body.replaces_log {
-            true => replayed.entries.clear(),
-            false => replayed.drop_covered(snapshot.last),
-        }
-        if replayed.entries.is_empty() {
+        if body.replaces_log {
+            replayed.entries.clear();
             replayed.first = snapshot.last.index.next();
         }
+        replayed.drop_covered(snapshot.last);
         replayed.snapshot = Some(snapshot);
     }
-    if !body.entries.is_empty() {
-        let end = Index(replayed.first.0 + replayed.entries.len() as u64);
-        if replayed.entries.is_empty() || body.first < replayed.first {
-            replayed.first = body.first;
-            replayed.entries = body.entries;
-        } else if body.first <= end {
-            if !makes(Bug::ReplayKeepsReplaced) {
-                replayed.entries.truncate((body.first.0 - replayed.first.0) as usize);
-            }
-            replayed.entries.extend(body.entries);
-        } else {
-            return Err(Damage::Gap { index: end });
+    let end = replayed.end();
+    if replayed.entries.is_empty() {
+        // Even without entries it says where the log goes on: what came before may be gone.
+        replayed.first = match body.entries.is_empty() {
+            true => replayed.first.max(body.first),
+            false => body.first,
+        };
+        replayed.entries = body.entries;
+    } else if body.first > end {
+        return Err(Damage::Gap { index: end });
+    } else if body.first < replayed.first && !body.entries.is_empty() {
+        replayed.first = body.first;
+        replayed.entries = body.entries;
+    } else if !body.entries.is_empty() {
+        if !makes(Bug::ReplayKeepsReplaced) {
+            replayed.entries.truncate((body.first.0 - replayed.first.0) as usize);
         }
+        replayed.entries.extend(body.entries);
     }
     Ok(())
 }
 
 impl Replayed {
+    /// The index that comes after the last entry.
+    fn end(&self) -> Index {
+        Index(self.first.0.max(1) + self.entries.len() as u64)
+    }
+
     /// Drops the entries that a snapshot includes.
     fn drop_covered(&mut self, last: EntryId) {
         let covered = last.index.next().0.saturating_sub(self.first.0) as usize;
@@ -214,7 +224,8 @@ impl Replayed {
         }
         let last = self.snapshot.as_ref().map(|snapshot| snapshot.last).unwrap_or_default();
         self.drop_covered(last);
-        match self.first > last.index.next() && !self.entries.is_empty() {
+        self.tail.end = self.end();
+        match self.first > last.index.next() {
             true => Err(Damage::Gap { index: last.index.next() }),
             false => Ok(self),
         }

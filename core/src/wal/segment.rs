@@ -85,6 +85,8 @@ pub struct Wal {
     link: u32,
     hard_state: HardState,
     snapshot: Option<SnapshotMeta>,
+    /// The index that comes after the last entry.
+    end: Index,
     /// The newest record is a mark.
     is_marked: bool,
 }
@@ -99,7 +101,7 @@ impl Wal {
         segment_bytes: u64,
         replayed: &Replayed,
     ) -> Self {
-        let Tail { segments, offset, length, position, link, .. } = replayed.tail.clone();
+        let Tail { segments, offset, length, position, link, end, .. } = replayed.tail.clone();
         Self {
             cluster,
             node,
@@ -113,6 +115,7 @@ impl Wal {
             link,
             hard_state: replayed.hard_state,
             snapshot: replayed.snapshot.clone(),
+            end,
             is_marked: false,
         }
     }
@@ -165,6 +168,13 @@ impl Wal {
         if has_snapshot {
             self.snapshot.clone_from(&body.snapshot);
         }
+        if let (Some(meta), true) = (&body.snapshot, body.replaces_log) {
+            self.end = meta.last.index.next();
+        }
+        // A write says where the log goes on even if it brings no entries.
+        if body.first > Index(0) {
+            self.end = Index(body.first.0 + body.entries.len() as u64);
+        }
         let mut crc = 0;
         let mut bytes = Vec::new();
         if !self.is_first_in_segment() {
@@ -176,6 +186,10 @@ impl Wal {
                 body.hard_state = Some(self.hard_state);
             }
             body.snapshot.clone_from(&self.snapshot);
+            // And where the log goes on, so that it shows if older segments are gone that are needed.
+            if body.first == Index(0) {
+                body.first = self.end;
+            }
             bytes.clear();
             crc = record::encode(&body, self.position, self.synced, self.link, &mut bytes);
             if !self.fits(&bytes) {
