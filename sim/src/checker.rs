@@ -8,6 +8,7 @@
 
 mod bounds;
 mod chain;
+mod disks;
 mod members;
 mod memory;
 mod promises;
@@ -48,8 +49,8 @@ pub struct Checker {
     nodes: BTreeMap<NodeId, Box<Seen>>,
     /// For each read that a node has been asked, how many entries were committed then.
     reads: BTreeMap<Ticket, Index>,
-    /// What disks held when they were wiped.
-    graves: BTreeMap<(NodeId, Incarnation), Memory>,
+    /// What disks held when they were wiped, or set back.
+    graves: BTreeMap<(NodeId, Incarnation), Vec<Memory>>,
 }
 
 /// A committed entry.
@@ -105,15 +106,23 @@ impl Checker {
 
     /// The configurations that may be in force anywhere: the one committed last, and all after it.
     pub fn configurations(&self) -> impl Iterator<Item = &Configuration> {
-        let last = self.committed.last().map(|committed| committed.term);
-        let last = EntryId { term: last.unwrap_or_default(), index: self.committed() };
-        self.chains.configurations_from(self.chains.configured_by(last), &self.founding)
+        let by = self.chains.configured_by(self.last_committed());
+        self.chains.configurations_from(by, &self.founding)
     }
 
     /// A node's disk was wiped: a new life begins, and remembers nothing.
     pub fn wiped(&mut self, node: NodeId, life: Incarnation) {
         let before = self.nodes.insert(node, Box::new(Seen { life, ..Seen::default() }));
-        self.graves.extend(before.map(|seen| ((node, seen.life), seen.memory)));
+        if let Some(seen) = before {
+            self.graves.entry((node, seen.life)).or_default().push(seen.memory);
+        }
+    }
+
+    /// A node's disk is what it was at an earlier time of the same life.
+    pub fn set_back(&mut self, node: NodeId, found: &Durable) {
+        let seen = self.nodes.entry(node).or_default();
+        let before = std::mem::replace(&mut seen.memory, Memory::of(found));
+        self.graves.entry((node, seen.life)).or_default().push(before);
     }
 
     /// A node has started with what it found on its disk. Returns what became of the writes that were on
@@ -340,7 +349,7 @@ impl Checker {
         let is_it = move |own: Incarnation| life == Incarnation::UNKNOWN || life == own;
         let seen = self.nodes.get(&node).filter(|seen| is_it(seen.life)).map(|seen| &seen.memory);
         let graves = self.graves.range((node, Incarnation(0))..=(node, Incarnation(u64::MAX)));
-        let graves = graves.filter(move |((_, own), _)| is_it(*own)).map(|(_, memory)| memory);
+        let graves = graves.filter(move |((_, own), _)| is_it(*own)).flat_map(|(_, memory)| memory);
         seen.into_iter().chain(graves)
     }
 

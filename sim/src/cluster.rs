@@ -1,8 +1,10 @@
 //! The machine that plays a run: nodes, the queue of what will happen, and the clock.
 
+mod atlas;
 mod calm;
 mod commands;
 mod counters;
+mod lives;
 mod operator;
 mod steps;
 mod verdict;
@@ -56,8 +58,8 @@ pub struct Sim {
     checker: Checker,
     trace: Trace,
     counters: Counters,
-    /// Lives that began after the founding.
-    lives: u64,
+    /// A node has said that too few remember.
+    is_loss_told: bool,
     /// Events at the present moment.
     events_now: u64,
     /// Everything is healed; the run ends when the cluster is well.
@@ -89,18 +91,19 @@ impl Sim {
         let members: Vec<Member> = (1..=options.nodes).map(member).collect();
         let mut clocks = Clocks::new(options.clock_skew_ppm, seed);
         let node = |id: u64| {
-            let disk = Disk::new(Owner {
+            let owner = Owner {
                 cluster: cluster_id(&members),
                 node: NodeId(id),
                 incarnation: Incarnation(id),
                 segment_bytes: options.disk.segment_bytes,
-            });
-            Node::new(NodeId(id), disk, clocks.clock(), id <= options.nodes)
+            };
+            let disk = Disk::new(owner, id <= options.nodes);
+            Node::new(NodeId(id), disk, clocks.clock())
         };
         let nodes: Vec<Node> = (1..=options.nodes + options.spares).map(node).collect();
         let workload = Workload::new(&options);
         let mut checker = Checker::new(Configuration::founding(&members), options.limits.clone());
-        nodes.iter().for_each(|node| checker.wiped(node.id, node.life));
+        nodes.iter().for_each(|node| checker.wiped(node.id, node.life()));
         let mut sim = Self {
             watch: Watch::new(nodes.len(), options.limits.clone(), &options.timing),
             checker,
@@ -118,7 +121,7 @@ impl Sim {
             queue: Queue::default(),
             trace: Trace::new(),
             counters: Counters::default(),
-            lives: 0,
+            is_loss_told: false,
             events_now: 0,
             ending: false,
             calm: None,
@@ -294,14 +297,19 @@ impl Sim {
         };
         let cut = self.network.is_cut(from, to);
         // Whoever asked for changes asks no more when everything is healed.
-        let too_late = self.ending && from == Place::Client(self.workload.operator());
-        if lost || is_down || cut || too_late {
+        let unwanted = self.is_operator(from) && !self.is_wanted_still(&flight.cargo);
+        if lost || is_down || cut || unwanted {
             let one_way = cut && !self.network.is_cut(to, from);
             self.watch.missed(&flight, is_down, cut, one_way);
             let Flight { cargo, .. } = flight;
             self.trace.line(self.now, Some(to), format_args!("misses from {from}: {cargo}"));
             self.counters.lost += 1;
             return Ok(());
+        }
+        if let (Place::Node(from), Place::Node(to)) = (from, to)
+            && self.is_older_copy(from, to, flight.start)
+        {
+            return self.begin_anew(from);
         }
         self.watch.arrives(&self.nodes, &flight);
         if let Cargo::Request { ticket, request: Request::Read { consistency, .. } } = &flight.cargo
@@ -355,7 +363,11 @@ impl Sim {
             }
             cargo => cargo,
         };
-        let (flight, copy) = self.network.send(self.now, from, to, cargo);
+        let start = match from {
+            Place::Node(node) => self.nodes[self.place(node)].starts,
+            Place::Client(_) => 0,
+        };
+        let (flight, copy) = self.network.send(self.now, (from, start), to, cargo);
         self.watch.sometimes.hit_if(copy.is_some() && !flight.lost, Point::Duplicate);
         for flight in std::iter::once(flight).chain(copy) {
             self.counters.messages += 1;

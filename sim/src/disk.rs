@@ -5,20 +5,22 @@
 //! disk, in any order, since a page cache writes back as it likes; only a snapshot, which is synced
 //! before the record that names it, is there as a whole or not at all.
 
+mod damage;
+mod files;
+
+use crate::disk::files::{Files, Identity, written};
 use crate::random::Random;
 use crate::sometimes::{Point, Sometimes};
-use bytes::Bytes;
 use raft_core::id::{ClusterId, EntryId, Incarnation, NodeId, WriteSeq};
-use raft_core::wal::{self, Durable, Op, Replayed, SEGMENT_HEADER_BYTES, Wal, Write, snapshot};
-use std::collections::{BTreeMap, VecDeque};
-use std::ops::Range;
-use std::sync::Arc;
+use raft_core::time::Instant;
+use raft_core::wal::{self, Durable, Op, Replayed, Wal, Write, snapshot};
+use std::time::Duration;
 
 /// Bytes that reach a disk as a whole or not at all.
 const SECTOR_BYTES: usize = 512;
 
-/// Used segments kept for recycling, as the native node keeps them.
-const SPARES_MAX: usize = 2;
+/// After how long without a write the newest record is marked, as the native node does it.
+const MARK_AFTER: Duration = Duration::from_millis(100);
 
 /// Whose disk it is.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +31,7 @@ pub(crate) struct Owner {
     pub(crate) segment_bytes: u64,
 }
 
+/// A data directory and what is on its way there.
 #[derive(Clone, Debug)]
 pub(crate) struct Disk {
     owner: Owner,
@@ -40,16 +43,22 @@ pub(crate) struct Disk {
     syncing: Option<WriteSeq>,
     /// Writes that wait for the sync under way to end.
     waiting: Vec<Write>,
+    /// Files that are needed no more, and go after the sync.
+    retiring: Option<(u64, Option<EntryId>)>,
     /// Only while the node is up.
     wal: Option<Wal>,
+    /// Since when nothing was written, and the node did not stand still.
+    at_rest_since: Instant,
+    /// What it held at an earlier time of this life.
+    copy: Option<Box<Files>>,
+    /// Some of its bytes are not what was written, and no start has noticed so far.
+    is_damaged: bool,
 }
 
-/// Files share their bytes between clones of a disk.
-#[derive(Clone, Debug, Default)]
-struct Files {
-    segments: BTreeMap<u64, Arc<Vec<u8>>>,
-    snapshots: BTreeMap<EntryId, Bytes>,
-    spares: VecDeque<Arc<Vec<u8>>>,
+/// What is in a directory.
+pub(crate) struct Found {
+    pub(crate) durable: Durable,
+    replayed: Replayed,
 }
 
 /// What a starting node finds.
@@ -60,49 +69,112 @@ pub(crate) struct Recovered {
 }
 
 impl Disk {
-    pub(crate) fn new(owner: Owner) -> Self {
-        let synced = Files::default();
-        Self { owner, synced, unsynced: Vec::new(), syncing: None, waiting: Vec::new(), wal: None }
+    /// An empty directory, in which a life begins.
+    pub(crate) fn new(owner: Owner, is_founder: bool) -> Self {
+        let identity = Identity { is_founder, ..Identity::default() };
+        Self {
+            owner,
+            synced: Files { identity, ..Files::default() },
+            unsynced: Vec::new(),
+            syncing: None,
+            waiting: Vec::new(),
+            retiring: None,
+            wal: None,
+            at_rest_since: Instant(0),
+            copy: None,
+            is_damaged: false,
+        }
     }
 
+    /// The life that is led here.
     pub(crate) fn life(&self) -> Incarnation {
         self.owner.incarnation
     }
 
-    /// The same disk after it was wiped: another life begins on it.
-    pub(crate) fn wiped(&self, life: Incarnation) -> Self {
-        Self::new(Owner { incarnation: life, ..self.owner })
+    /// How often a node was started in this life.
+    pub(crate) fn starts(&self) -> u64 {
+        self.synced.identity.starts
     }
 
-    /// Reads the disk as a node does when it starts, and repairs a torn tail. Fails, in words, if the
-    /// disk is damaged, which no crash may lead to.
-    pub(crate) fn start(&mut self, sometimes: &mut Sometimes) -> Result<Recovered, String> {
-        let Replayed { hard_state, snapshot: meta, entries, tail, .. } = {
-            let files = self.synced.segments.iter();
-            let segments: Vec<(u64, &[u8])> =
-                files.map(|(number, bytes)| (*number, bytes.as_slice())).collect();
-            let replayed = wal::replay(&segments).map_err(|damage| damage.to_string())?;
-            let Owner { cluster, node, incarnation, segment_bytes } = self.owner;
-            self.wal = Some(Wal::resume(cluster, node, incarnation, segment_bytes, &replayed));
-            replayed
+    /// Whether this life was begun with the addresses that the cluster was founded with.
+    pub(crate) fn is_founder(&self) -> bool {
+        self.synced.identity.is_founder
+    }
+
+    /// Whether bytes were damaged since the last start.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.is_damaged
+    }
+
+    /// The same disk with nothing on it: another life begins there.
+    pub(crate) fn wiped(&self, life: Incarnation, is_founder: bool) -> Self {
+        Self::new(Owner { incarnation: life, ..self.owner }, is_founder)
+    }
+
+    /// Keeps a copy of what is synced now.
+    pub(crate) fn keep_copy(&mut self) {
+        self.copy = Some(Box::new(self.synced.clone()));
+    }
+
+    /// The disk as it was when the copy was made; `None` if there is none.
+    pub(crate) fn put_back(&self) -> Option<Self> {
+        let copy = self.copy.as_deref()?;
+        let synced = copy.clone();
+        Some(Self { synced, copy: self.copy.clone(), ..Self::new(self.owner, false) })
+    }
+
+    /// Reads the disk and changes nothing. Fails, in words, if something that was written is not there.
+    pub(crate) fn look(&self) -> Result<Found, String> {
+        if self.synced.identity.is_damaged {
+            return Err("its identity file is not what was written".to_owned());
+        }
+        let files = self.synced.segments.iter();
+        let segments: Vec<(u64, &[u8])> =
+            files.map(|(number, bytes)| (*number, bytes.as_slice())).collect();
+        let mut replayed = wal::replay(&segments).map_err(|damage| damage.to_string())?;
+        let snapshot = match &replayed.snapshot {
+            None => None,
+            Some(meta) => {
+                let last = meta.last;
+                let bytes = self.synced.snapshots.get(&last);
+                let bytes = bytes.ok_or_else(|| format!("snapshot {last} is missing"))?;
+                let snapshot = snapshot::decode(bytes);
+                let snapshot = snapshot.map_err(|error| format!("snapshot {last} is {error}"))?;
+                if snapshot.meta != *meta {
+                    return Err(format!("snapshot {last} is that of another entry"));
+                }
+                Some(snapshot)
+            }
         };
+        let entries = std::mem::take(&mut replayed.entries);
+        Ok(Found {
+            durable: Durable { hard_state: replayed.hard_state, snapshot, entries },
+            replayed,
+        })
+    }
+
+    /// Goes on with what was found, and clears the traces of writes that were never confirmed.
+    pub(crate) fn open(
+        &mut self,
+        now: Instant,
+        found: Found,
+        sometimes: &mut Sometimes,
+    ) -> Recovered {
+        let Found { durable, replayed } = found;
+        let Owner { cluster, node, incarnation, segment_bytes } = self.owner;
+        self.wal = Some(Wal::resume(cluster, node, incarnation, segment_bytes, &replayed));
+        self.synced.identity.starts += 1;
+        (self.at_rest_since, self.is_damaged) = (now, false);
+        let tail = &replayed.tail;
         sometimes.hit_if(tail.torn, Point::TornTail);
         if tail.torn {
-            self.synced.repair(&tail);
+            self.synced.repair(tail);
         }
-        let last = meta.as_ref().map(|meta| meta.last);
+        let last = replayed.snapshot.as_ref().map(|meta| meta.last);
         let is_named = |name: &EntryId| Some(*name) == last;
         sometimes.hit_if(!self.synced.snapshots.keys().all(is_named), Point::SnapshotNotNamed);
         self.synced.snapshots.retain(|name, _| is_named(name));
-        let snapshot = match last {
-            None => None,
-            Some(last) => {
-                let bytes = self.synced.snapshots.get(&last);
-                let bytes = bytes.ok_or_else(|| format!("snapshot {last} is missing"))?;
-                Some(snapshot::decode(bytes).map_err(|e| format!("snapshot {last} is {e}"))?)
-            }
-        };
-        Ok(Recovered { durable: Durable { hard_state, snapshot, entries }, torn: tail.torn })
+        Recovered { durable, torn: tail.torn }
     }
 
     /// Takes a write in. It becomes durable with the next sync that begins.
@@ -115,6 +187,7 @@ impl Disk {
         let (None, Some(last)) = (self.syncing, self.waiting.last()) else { return false };
         self.syncing = Some(last.seq);
         sometimes.hit_if(self.waiting.len() > 1, Point::GroupCommit);
+        self.retire();
         let wal = self.wal.as_mut().expect("a node that writes is up");
         for write in self.waiting.drain(..) {
             self.unsynced.extend(wal.append(&write));
@@ -123,13 +196,46 @@ impl Disk {
     }
 
     /// Ends the sync under way: returns the newest write that is durable now.
-    pub(crate) fn finish_sync(&mut self, sometimes: &mut Sometimes) -> WriteSeq {
+    pub(crate) fn finish_sync(&mut self, now: Instant, sometimes: &mut Sometimes) -> WriteSeq {
+        self.carry_out(sometimes);
+        self.at_rest_since = now;
+        self.syncing.take().expect("a sync is under way")
+    }
+
+    fn carry_out(&mut self, sometimes: &mut Sometimes) {
         for op in self.unsynced.drain(..) {
             self.synced.notice(&op, self.owner.segment_bytes, sometimes);
-            self.synced.carry_out(op);
+            match op {
+                Op::Retire { segment, snapshot } => self.retiring = Some((segment, snapshot)),
+                op => self.synced.carry_out(op),
+            }
         }
         self.wal.as_mut().expect("a node that syncs is up").synced();
-        self.syncing.take().expect("a sync is under way")
+    }
+
+    fn retire(&mut self) {
+        if let Some((segment, snapshot)) = self.retiring.take() {
+            self.synced.carry_out(Op::Retire { segment, snapshot });
+        }
+    }
+
+    /// Does what a disk does that has nothing to write: old files go, and after a while the newest record
+    /// is marked, so that damage to it can be told from a torn tail. Nobody waits for a mark, so it is made
+    /// when somebody is about to see it: before a write, and before anything happens to the disk.
+    pub(crate) fn rest(&mut self, now: Instant, sometimes: &mut Sometimes) {
+        let is_at_rest = self.syncing.is_none() && now - self.at_rest_since >= MARK_AFTER;
+        let Some(wal) = self.wal.as_mut().filter(|_| is_at_rest) else { return };
+        self.unsynced = wal.mark().unwrap_or_default();
+        if !self.unsynced.is_empty() {
+            sometimes.hit(Point::Marked);
+            self.retire();
+            self.carry_out(sometimes);
+        }
+    }
+
+    /// The disk was not looked after up to now: no mark was made.
+    pub(crate) fn did_not_rest(&mut self, now: Instant) {
+        self.at_rest_since = now;
     }
 
     /// Whether anything is on its way to the disk.
@@ -142,16 +248,21 @@ impl Disk {
         self.wal = None;
         self.syncing = None;
         self.waiting.clear();
+        if let Some((segment, snapshot)) = self.retiring.take() {
+            self.synced.retire_some(segment, snapshot, random);
+        }
         let ops = std::mem::take(&mut self.unsynced);
         let carried_out = random.between(0, ops.len() as u64) as usize;
-        let fate = random.pick(&[Fate::Lost, Fate::Kept, Fate::Torn, Fate::Scattered]);
+        let fate =
+            random.pick(&[Fate::Lost, Fate::Kept, Fate::Torn, Fate::Scattered, Fate::Unnamed]);
         let torn = random.below(carried_out as u64) as usize;
         for (number, op) in ops.into_iter().take(carried_out).enumerate() {
             match (fate, &op) {
                 // What a sync must come before has not happened; what brings its own has.
                 (_, Op::Retire { .. }) => {}
                 (_, Op::StoreSnapshot { .. }) | (Fate::Kept, _) => self.synced.carry_out(op),
-                (Fate::Lost, _) => {}
+                (Fate::Lost, _) | (Fate::Unnamed, Op::OpenSegment { .. }) => {}
+                (Fate::Unnamed, _) => self.synced.carry_out(op),
                 (Fate::Torn, _) if number > torn => {}
                 (Fate::Torn, _) if number < torn => self.synced.carry_out(op),
                 (Fate::Torn, _) => {
@@ -179,90 +290,6 @@ enum Fate {
     Torn,
     /// Any sectors are there.
     Scattered,
-}
-
-/// Which bytes of its file an operation writes.
-fn written(op: &Op) -> Range<usize> {
-    match op {
-        Op::OpenSegment { header, .. } => 0..header.len(),
-        Op::Write { offset, bytes, .. } => *offset as usize..*offset as usize + bytes.len(),
-        Op::StoreSnapshot { .. } | Op::Retire { .. } => 0..0,
-    }
-}
-
-impl Files {
-    /// Which points an operation comes to, just before it is carried out.
-    fn notice(&self, op: &Op, usual_bytes: u64, sometimes: &mut Sometimes) {
-        match op {
-            Op::OpenSegment { number, bytes, .. } => {
-                sometimes.hit_if(*number > 1, Point::SegmentOpened);
-                sometimes.hit_if(*bytes > usual_bytes, Point::SegmentTooShort);
-                let fits = |spare: &Arc<Vec<u8>>| spare.len() as u64 >= *bytes;
-                sometimes.hit_if(self.spares.iter().any(fits), Point::SegmentRecycled);
-            }
-            Op::Retire { segment, .. } => {
-                let first = self.segments.first_key_value();
-                sometimes.hit_if(first.is_some_and(|(n, _)| n < segment), Point::SegmentRetired);
-            }
-            Op::StoreSnapshot { .. } | Op::Write { .. } => {}
-        }
-    }
-
-    fn carry_out(&mut self, op: Op) {
-        match op {
-            Op::StoreSnapshot { last, bytes } => {
-                self.snapshots.insert(last, bytes.into());
-            }
-            Op::OpenSegment { .. } | Op::Write { .. } => {
-                if let Some((place, bytes)) = self.place_of(op) {
-                    place.copy_from_slice(&bytes);
-                }
-            }
-            Op::Retire { segment, snapshot } => {
-                self.snapshots.retain(|name, _| Some(*name) == snapshot);
-                while let Some(first) = self.segments.first_entry()
-                    && *first.key() < segment
-                {
-                    self.spares.push_back(first.remove());
-                }
-                let needless = self.spares.len().saturating_sub(SPARES_MAX);
-                self.spares.drain(..needless);
-            }
-        }
-    }
-
-    /// The same, but only the bytes that `reach` the disk do.
-    fn carry_out_some(&mut self, op: Op, reaches: impl Fn(usize) -> bool) {
-        let Some((place, bytes)) = self.place_of(op) else { return };
-        for (at, byte) in bytes.into_iter().enumerate().filter(|(at, _)| reaches(*at)) {
-            place[at] = byte;
-        }
-    }
-
-    /// Where in a segment bytes go, and which. A write into a segment whose opening was lost is lost.
-    fn place_of(&mut self, op: Op) -> Option<(&mut [u8], Vec<u8>)> {
-        let (number, offset, bytes) = match op {
-            Op::OpenSegment { number, bytes: length, header } => {
-                let spare = self.spares.iter().position(|spare| spare.len() as u64 >= length);
-                let spare = spare.and_then(|place| self.spares.remove(place));
-                let segment = spare.unwrap_or_else(|| Arc::new(vec![0; length as usize]));
-                self.segments.insert(number, segment);
-                (number, 0, header)
-            }
-            Op::Write { number, offset, bytes } => (number, offset as usize, bytes),
-            Op::StoreSnapshot { .. } | Op::Retire { .. } => return None,
-        };
-        let segment = Arc::make_mut(self.segments.get_mut(&number)?);
-        Some((&mut segment[offset..offset + bytes.len()], bytes))
-    }
-
-    /// Removes the traces of a write that was never confirmed.
-    fn repair(&mut self, tail: &wal::Tail) {
-        let last = tail.segments.last().map_or(0, |(number, _)| *number);
-        self.segments.split_off(&(last + 1));
-        if let Some(segment) = self.segments.get_mut(&last) {
-            let offset = tail.offset.max(SEGMENT_HEADER_BYTES) as usize;
-            Arc::make_mut(segment)[offset..].fill(0);
-        }
-    }
+    /// All bytes are there, but not the names of new files.
+    Unnamed,
 }

@@ -1,7 +1,7 @@
 //! What is under way between nodes, and between clients and nodes.
 
 use crate::options::NetworkOptions;
-use crate::random::{Purpose, Random};
+use crate::random::{Purpose, Random, mix};
 use crate::words::{Answered, Asked};
 use raft_core::id::{NodeId, Ticket};
 use raft_core::replica::{Envelope, PeerBody};
@@ -10,6 +10,11 @@ use raft_core::time::Instant;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::Duration;
+
+/// Every so many-th message is kept, and so many of them at most: a sample of the whole run.
+const OLD_EVERY: u64 = 29;
+const OLD_MAX: u64 = 64;
 
 /// Where messages come from and go to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -28,6 +33,8 @@ pub struct Flight {
     pub id: u64,
     /// From here.
     pub from: Place,
+    /// Which start of that node sends it; 0 for clients.
+    pub start: u64,
     /// To there.
     pub to: Place,
     /// What it carries.
@@ -72,6 +79,8 @@ pub(crate) struct Network {
     sent: u64,
     /// When the newest message of each link arrives, if links keep the order.
     last_arrival: BTreeMap<(Place, Place), Instant>,
+    /// Some of the messages of the whole run, to arrive once more.
+    old: BTreeMap<u64, Box<Flight>>,
 }
 
 impl Network {
@@ -83,6 +92,7 @@ impl Network {
             cuts: BTreeSet::new(),
             sent: 0,
             last_arrival: BTreeMap::new(),
+            old: BTreeMap::new(),
         }
     }
 
@@ -90,7 +100,7 @@ impl Network {
     pub(crate) fn send(
         &mut self,
         now: Instant,
-        from: Place,
+        (from, start): (Place, u64),
         to: Place,
         cargo: Cargo,
     ) -> (Box<Flight>, Option<Box<Flight>>) {
@@ -100,14 +110,29 @@ impl Network {
         let doubled =
             matches!(cargo, Cargo::Peer(_)) && self.random.chance(self.options.duplicate_ppm);
         let copy = doubled.then(|| cargo.clone());
-        let flight = self.flight(now, from, to, cargo, lost);
-        (flight, copy.map(|cargo| self.flight(now, from, to, cargo, lost)))
+        let flight = self.flight(now, (from, start), to, cargo, lost);
+        if flight.id.is_multiple_of(OLD_EVERY) && matches!(flight.cargo, Cargo::Peer(_)) {
+            // Drawn by its number, so that some of the oldest stay.
+            self.old.insert(mix(flight.id) % OLD_MAX, flight.clone());
+        }
+        (flight, copy.map(|cargo| self.flight(now, (from, start), to, cargo, lost)))
+    }
+
+    /// Messages that were sent long ago, or not so long, on their way once more.
+    pub(crate) fn replay(&mut self, now: Instant) -> Vec<Flight> {
+        let Self { old, random, sent, options, .. } = self;
+        let again = old.values().map(|old| {
+            let arrives_at = now + random.duration(Duration::ZERO, options.delay_max);
+            *sent += 1;
+            Flight { id: *sent, arrives_at, lost: false, ..Flight::clone(old) }
+        });
+        again.collect()
     }
 
     fn flight(
         &mut self,
         now: Instant,
-        from: Place,
+        (from, start): (Place, u64),
         to: Place,
         cargo: Cargo,
         lost: bool,
@@ -122,7 +147,7 @@ impl Network {
             *last = arrives_at;
         }
         self.sent += 1;
-        Box::new(Flight { id: self.sent, from, to, cargo, sent_at: now, arrives_at, lost })
+        Box::new(Flight { id: self.sent, from, start, to, cargo, sent_at: now, arrives_at, lost })
     }
 
     /// Whether the link carries nothing in this direction. Those of clients are never cut.
@@ -131,6 +156,11 @@ impl Network {
             (Place::Node(from), Place::Node(to)) => self.cuts.contains(&(from, to)),
             _ => false,
         }
+    }
+
+    /// Whether nothing is cut between two nodes, either way.
+    pub(crate) fn is_whole(&self, one: NodeId, other: NodeId) -> bool {
+        !self.cuts.contains(&(one, other)) && !self.cuts.contains(&(other, one))
     }
 
     /// Whether any link carries nothing.

@@ -3,17 +3,33 @@
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::queue::Key;
-use crate::sometimes::Sometimes;
-use raft_core::id::{Incarnation, NodeId};
+use raft_core::id::{EntryId, Incarnation, NodeId};
 use raft_core::replica::{Effects, Input, Replica};
 use raft_core::time::Instant;
 use raft_core::wal::Durable;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 /// Inputs that wait for a node, at most: what comes then is lost, as from a full socket. A node that
 /// stands still for long gets there.
 const INBOX_MAX: usize = 10_000;
+
+/// A start of a node, as others know it: native's nodes tell it when they connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Process {
+    pub(crate) life: Incarnation,
+    /// Which start of the life it is, as its directory counts them.
+    pub(crate) count: u64,
+    /// Tells processes apart that count the same.
+    pub(crate) number: u64,
+}
+
+impl Process {
+    /// Whether this process began with the directory as it was before `last` began with it.
+    pub(crate) fn is_copy_from_before(self, last: Self) -> bool {
+        self.life == last.life && self.number != last.number && self.count <= last.count
+    }
+}
 
 /// A node, up or down.
 #[derive(Clone, Debug)]
@@ -22,10 +38,14 @@ pub struct Node {
     pub(crate) replica: Option<Replica>,
     pub(crate) disk: Disk,
     pub(crate) clock: Clock,
-    /// The life of its disk.
-    pub(crate) life: Incarnation,
-    /// That life was there at the founding.
-    pub(crate) is_founder: bool,
+    /// It is started with the addresses that the cluster was founded with.
+    pub(crate) is_told_founders: bool,
+    /// The next sync of its disk fails.
+    pub(crate) sync_fails: bool,
+    /// How far its log went before an older copy took its place.
+    pub(crate) set_back_from: EntryId,
+    /// The process of each other node that it heard last.
+    pub(crate) seats: BTreeMap<NodeId, Process>,
     /// Its disk has no room for more commands.
     pub(crate) disk_is_full: bool,
     /// It stays down for ever when everything else is healed.
@@ -45,13 +65,15 @@ pub struct Node {
 }
 
 impl Node {
-    pub(crate) fn new(id: NodeId, disk: Disk, clock: Clock, is_founder: bool) -> Self {
+    pub(crate) fn new(id: NodeId, disk: Disk, clock: Clock) -> Self {
         Self {
             id,
             replica: None,
             clock,
-            life: disk.life(),
-            is_founder,
+            is_told_founders: disk.is_founder(),
+            sync_fails: false,
+            set_back_from: EntryId::default(),
+            seats: BTreeMap::new(),
             disk_is_full: false,
             abandoned: false,
             disk,
@@ -87,8 +109,7 @@ impl Node {
 
     /// What it would find on its disk if it started now; `None` if the disk is damaged.
     pub fn on_disk(&self) -> Option<Durable> {
-        let mut disk = self.disk.clone();
-        disk.start(&mut Sometimes::default()).ok().map(|found| found.durable)
+        self.disk.look().ok().map(|found| found.durable)
     }
 
     /// What its own clock shows at a moment of the run.
@@ -103,7 +124,23 @@ impl Node {
 
     /// The life of its disk: another one after the disk was wiped.
     pub fn life(&self) -> Incarnation {
-        self.life
+        self.disk.life()
+    }
+
+    /// Whether its disk is still that of its first life.
+    pub(crate) fn is_in_first_life(&self) -> bool {
+        self.life() == Incarnation(self.id.0)
+    }
+
+    /// Its present start.
+    pub(crate) fn process(&self) -> Process {
+        Process { life: self.life(), count: self.disk.starts(), number: self.starts }
+    }
+
+    /// Whether it would refuse to talk to this process: it knows a later one of the same directory.
+    pub(crate) fn refuses(&self, node: NodeId, process: Process) -> bool {
+        let last = self.seats.get(&node).filter(|_| self.is_up());
+        last.is_some_and(|last| process.is_copy_from_before(*last))
     }
 
     /// Whether it leads, as far as it knows.
@@ -119,6 +156,11 @@ impl Node {
             self.inbox.push_back(input);
         }
         has_room
+    }
+
+    /// What waits.
+    pub(crate) fn inbox(&self) -> impl Iterator<Item = &Input> {
+        self.inbox.iter()
     }
 
     /// How many inputs wait.
@@ -144,5 +186,6 @@ impl Node {
         self.replica = None;
         self.paused = None;
         self.inbox.clear();
+        self.seats.clear();
     }
 }

@@ -89,6 +89,8 @@ pub struct FaultOptions {
     pub crash_leader: u32,
     /// Every node crashes.
     pub crash_all: u32,
+    /// Nodes crash and start, again and again.
+    pub storm: u32,
     /// The nodes part into two sides that cannot reach each other.
     pub split: u32,
     /// The leader is cut off.
@@ -97,8 +99,12 @@ pub struct FaultOptions {
     pub deafen_leader: u32,
     /// One link carries nothing in one direction.
     pub cut: u32,
+    /// Links are cut so that nodes see different parts of the cluster: a bridge, a star, a ring.
+    pub mesh: u32,
     /// Many messages are lost everywhere.
     pub loss: u32,
+    /// Old messages arrive once more.
+    pub old_messages: u32,
     /// A node stands still, its clock does not, and then it goes on.
     pub pause: u32,
     /// The leader stands still.
@@ -107,14 +113,22 @@ pub struct FaultOptions {
     pub slow_disk: u32,
     /// A node's disk is full.
     pub full_disk: u32,
+    /// A sync fails, and ends the process.
+    pub fail_sync: u32,
     /// A node loses its data.
     pub wipe: u32,
+    /// Bytes of a node's disk change.
+    pub damage: u32,
+    /// A node starts with an older copy of its data directory.
+    pub put_back: u32,
     /// The members change.
     pub members: u32,
     /// Leadership is handed over.
     pub transfer: u32,
     /// How often some nodes stay down for ever when everything else is healed, times in a million.
     pub abandon_ppm: u32,
+    /// Data may be lost on a majority of the nodes, and then the cluster must halt.
+    pub beyond: bool,
 }
 
 /// What clients do.
@@ -210,6 +224,16 @@ impl Options {
             timing,
         }
     }
+
+    /// The same, but data may be lost on any number of nodes. The cluster comes well out of it, or halts.
+    pub fn beyond(seed: u64) -> Self {
+        let mut options = Self::swarm(seed);
+        if let Some(faults) = &mut options.faults {
+            faults.beyond = true;
+            (faults.wipe, faults.damage) = (faults.wipe.max(1), faults.damage.max(1));
+        }
+        options
+    }
 }
 
 fn timing(random: &mut Random, clock_skew_ppm: u32) -> Timing {
@@ -270,27 +294,11 @@ fn disk(random: &mut Random, timing: &Timing) -> DiskOptions {
 
 fn faults(random: &mut Random, timing: &Timing) -> FaultOptions {
     let mut weight = || random.pick(&[0, 0, 1, 4]);
-    let weights: [u32; 15] = std::array::from_fn(|_| weight());
-    let [
-        crash,
-        crash_leader,
-        crash_all,
-        split,
-        isolate_leader,
-        deafen_leader,
-        cut,
-        loss,
-        pause,
-        pause_leader,
-        slow_disk,
-        full_disk,
-        wipe,
-        members,
-        transfer,
-    ] = weights;
-    // A wiped disk and a removed voter together can leave too few who remember, which only an operator
-    // can repair: a run has the one or the other.
-    let (wipe, members) = if random.chance(500_000) { (wipe, 0) } else { (0, members) };
+    let [crash, crash_leader, crash_all, storm] = std::array::from_fn(|_| weight());
+    let [split, isolate_leader, deafen_leader, cut, mesh] = std::array::from_fn(|_| weight());
+    let [loss, old_messages] = std::array::from_fn(|_| weight());
+    let [pause, pause_leader, slow_disk, full_disk, fail_sync] = std::array::from_fn(|_| weight());
+    let [wipe, damage, put_back, members, transfer] = std::array::from_fn(|_| weight());
     let unit = timing.election_timeout_max;
     FaultOptions {
         lasting: unit * 30,
@@ -301,20 +309,26 @@ fn faults(random: &mut Random, timing: &Timing) -> FaultOptions {
         crash,
         crash_leader,
         crash_all,
+        storm,
         split,
         isolate_leader,
         deafen_leader,
         cut,
+        mesh,
         loss,
+        old_messages,
         pause,
         pause_leader,
         slow_disk,
         full_disk,
+        fail_sync,
         wipe,
+        damage,
+        put_back,
         members,
         transfer,
-        // For the same reason nobody is left behind while members come and go.
-        abandon_ppm: random.pick(&[0, 500_000]) * u32::from(members == 0),
+        abandon_ppm: random.pick(&[0, 500_000]),
+        beyond: false,
     }
 }
 

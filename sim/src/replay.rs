@@ -99,9 +99,9 @@ impl Replay {
     }
 }
 
-/// Plays a seed. Every so many-th is played twice, and must come out the same.
-pub fn judge(seed: u64) -> Outcome {
-    let replay = Replay::of_seed(seed);
+/// Plays a run. That of every so many-th seed is played twice, and must come out the same.
+pub fn judge(replay: &Replay) -> Outcome {
+    let seed = replay.options.seed;
     let mut outcome = replay.play();
     if outcome.failure.is_none() && seed % TWICE_EVERY == TWICE_EVERY / 2 {
         let again = replay.play();

@@ -41,6 +41,13 @@ struct Pending {
 }
 
 impl Memory {
+    /// A disk that holds this, and nothing is on its way there.
+    pub(super) fn of(found: &Durable) -> Self {
+        let base = found.snapshot.as_ref().map(|snapshot| snapshot.meta.last).unwrap_or_default();
+        let terms = found.entries.iter().map(|entry| entry.term).collect();
+        Self { hard_state: found.hard_state, base, terms, ..Self::default() }
+    }
+
     /// The node has handed a write to its disk.
     pub(super) fn given(&mut self, write: &Write) {
         self.under_way.push_back(Pending {
@@ -96,9 +103,7 @@ impl Memory {
         let under_way = self.under_way.len();
         while !self.is(found) {
             let Some(pending) = self.under_way.pop_front() else {
-                let mut seen = Self { hard_state: found.hard_state, ..Self::default() };
-                seen.base = found.snapshot.as_ref().map(|s| s.meta.last).unwrap_or_default();
-                seen.terms = found.entries.iter().map(|entry| entry.term).collect();
+                let seen = Self::of(found);
                 let facts = format!(
                     "node {node} starts with {seen}; its disk had synced {synced}, and {self} was written"
                 );
@@ -121,6 +126,14 @@ impl Memory {
     /// The last entry's index.
     pub(super) fn last(&self) -> Index {
         Index(self.base.index.0 + self.terms.len() as u64)
+    }
+
+    /// The last entry.
+    pub(super) fn last_id(&self) -> EntryId {
+        match self.terms.back() {
+            Some(term) => EntryId { term: *term, index: self.last() },
+            None => self.base,
+        }
     }
 
     /// Whether this entry is durable. One that the snapshot includes is taken to be the same.
@@ -148,7 +161,6 @@ impl std::fmt::Display for Memory {
             Some(vote) => write!(f, "a vote for node {vote}, ")?,
             None => write!(f, "no vote, ")?,
         }
-        let last = self.terms.back().copied().unwrap_or(self.base.term);
-        write!(f, "a snapshot to {} and a log to {}@t{last}", self.base, self.last())
+        write!(f, "a snapshot to {} and a log to {}", self.base, self.last_id())
     }
 }

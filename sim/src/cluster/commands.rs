@@ -7,7 +7,7 @@ use crate::linearizability::Call;
 use crate::network::Place;
 use crate::queue::Event;
 use bytes::Bytes;
-use raft_core::id::{Incarnation, NodeId};
+use raft_core::id::NodeId;
 use raft_core::kv::command::Condition;
 use raft_core::replica::Input;
 use std::collections::BTreeSet;
@@ -39,6 +39,13 @@ impl Sim {
                 self.split(&side);
                 Ok(())
             }
+            Command::CutLinks(links) => {
+                for (one, other) in links {
+                    self.network.cut(one, other);
+                    self.network.cut(other, one);
+                }
+                Ok(())
+            }
             Command::IsolateLeader => self.each(Self::is_leader, |sim, place| {
                 sim.split(&BTreeSet::from([sim.nodes[place].id]));
                 Ok(())
@@ -63,7 +70,29 @@ impl Sim {
                 |sim, place| sim.named(place, node),
                 |sim, place| sim.fill_disk(place, is_full),
             ),
+            Command::ReplayMessages => {
+                for flight in self.network.replay(self.now) {
+                    self.counters.messages += 1;
+                    self.queue.at(flight.arrives_at, Event::Arrive(Box::new(flight)));
+                }
+                Ok(())
+            }
+            Command::FailSync(node) => self.each(
+                |sim, place| sim.named(place, node),
+                |sim, place| {
+                    sim.nodes[place].sync_fails = true;
+                    Ok(())
+                },
+            ),
             Command::Wipe(node) => self.each(|sim, place| sim.named(place, node), Self::wipe),
+            Command::Damage { node, damage, place: at } => self.each(
+                |sim, place| sim.named(place, node),
+                |sim, place| sim.damage(place, damage, at),
+            ),
+            Command::Copy(node) => self.each(|sim, place| sim.named(place, node), Self::copy),
+            Command::PutBack(node) => {
+                self.each(|sim, place| sim.named(place, node), Self::put_back)
+            }
             Command::Add { .. }
             | Command::Promote(_)
             | Command::Remove(_)
@@ -112,13 +141,14 @@ impl Sim {
         term(place).is_some() && term(place) == (0..self.nodes.len()).filter_map(term).max()
     }
 
-    fn crash(&mut self, place: usize) -> Check {
+    pub(super) fn crash(&mut self, place: usize) -> Check {
         let node = &self.nodes[place];
         if !node.is_up() {
             return Ok(());
         }
         let id = node.id;
         let writes = node.disk.has_writes_under_way();
+        self.rest(place);
         self.watch.crashes(self.now, &self.nodes, id, writes);
         let node = &mut self.nodes[place];
         node.forget();
@@ -140,6 +170,7 @@ impl Sim {
     }
 
     fn pause(&mut self, place: usize) -> Check {
+        self.rest(place);
         let node = &mut self.nodes[place];
         if node.is_up() && !node.is_paused() {
             node.paused = Some(self.now);
@@ -150,6 +181,7 @@ impl Sim {
     fn resume(&mut self, place: usize) -> Check {
         let node = &mut self.nodes[place];
         let Some(since) = node.paused.take() else { return Ok(()) };
+        node.disk.did_not_rest(self.now);
         self.watch.resumes(self.now, node, since, self.options.timing.election_timeout_min);
         // What arrived meanwhile comes before the deadline that passed meanwhile.
         self.queue.cancel(node.run.take());
@@ -180,39 +212,17 @@ impl Sim {
     }
 
     fn fill_disk(&mut self, place: usize, is_full: bool) -> Check {
+        self.rest(place);
         let node = &mut self.nodes[place];
         node.disk_is_full = is_full;
         let id = node.id;
         if node.is_up() { self.deliver(id, Input::DiskFull(is_full)) } else { Ok(()) }
     }
 
-    /// Only while enough others remember what this node knew, and not before the lives of the founding
-    /// members are known: until then nobody can tell the new life from the old.
-    fn wipe(&mut self, place: usize) -> Check {
-        let id = self.nodes[place].id;
-        let too_early = self.nodes[place].is_founder
-            && self.checker.configurations().any(|configuration| {
-                let mut members = configuration.members.values();
-                members.any(|member| member.incarnation == Incarnation::UNKNOWN)
-            });
-        if too_early || !self.has_well_quorum(|voter| voter == id) {
-            return Ok(());
-        }
-        self.crash(place)?;
-        self.lives += 1;
-        let node = &mut self.nodes[place];
-        // Lives of the founding are the numbers of their nodes.
-        node.life = Incarnation(1_000 + self.lives);
-        node.disk = node.disk.wiped(node.life);
-        node.is_founder = false;
-        self.checker.wiped(id, node.life);
-        Ok(())
-    }
-
     /// Nodes stay down for ever, if enough others are left.
     fn abandon(&mut self) -> Check {
         let abandoned = |node: NodeId| self.nodes[node.0 as usize - 1].abandoned;
-        let enough = self.has_well_quorum(abandoned);
+        let enough = self.is_survived(abandoned);
         self.nodes.iter_mut().for_each(|node| node.abandoned &= enough);
         self.each(|sim, place| sim.nodes[place].abandoned, Self::crash)
     }
@@ -231,6 +241,7 @@ impl Sim {
         self.abandon()?;
         self.each(|_, _| true, |sim, place| sim.set_disk(place, None))?;
         self.each(|_, _| true, |sim, place| sim.fill_disk(place, false))?;
+        self.nodes.iter_mut().for_each(|node| node.sync_fails = false);
         self.each(|sim, place| !sim.nodes[place].abandoned, Self::restart)?;
         self.each(|_, _| true, Self::resume)?;
         if let Some(faults) = &self.options.faults

@@ -21,12 +21,20 @@ pub struct Counters {
     pub commits: u64,
     /// Operations of clients.
     pub operations: u64,
+    /// Histories of clients judged by their certificate: one for each run that came to its end.
+    pub certified: u64,
+    /// Those of them that a search judged as well, and found the same.
+    pub searched: u64,
     /// Syncs of disks.
     pub syncs: u64,
     /// Crashes of nodes.
     pub crashes: u64,
     /// Restarts that found and repaired the traces of an unfinished write.
     pub torn_tails: u64,
+    /// Lives that ended because their data was lost.
+    pub lives_lost: u64,
+    /// Runs in which too few remembered, so that nobody led any more, and somebody said why.
+    pub halts: u64,
     /// Snapshots that nodes took.
     pub snapshots_taken: u64,
     /// Snapshots that nodes installed.
@@ -45,9 +53,13 @@ impl Counters {
         self.elections += elections;
         self.commits += commits;
         self.operations += operations;
+        self.certified += other.certified;
+        self.searched += other.searched;
         self.syncs += other.syncs;
         self.crashes += other.crashes;
         self.torn_tails += other.torn_tails;
+        self.lives_lost += other.lives_lost;
+        self.halts += other.halts;
         self.snapshots_taken += other.snapshots_taken;
         self.snapshots_installed += other.snapshots_installed;
     }

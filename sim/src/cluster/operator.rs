@@ -5,10 +5,10 @@ use crate::checker::Check;
 use crate::cluster::{Sim, address};
 use crate::faults::Command;
 use crate::network::{Cargo, Place};
+use crate::node::Node;
 use raft_core::error::Error;
 use raft_core::id::NodeId;
-use raft_core::raft::membership::{Change, Configuration, Goal, Member};
-use raft_core::raft::quorum::has_majority;
+use raft_core::raft::membership::{Change, Member};
 use raft_core::request::{Reply, Request, Response};
 
 /// What came of the operator's questions.
@@ -27,7 +27,7 @@ impl Sim {
             return Ok(());
         };
         let member = |node: NodeId| {
-            let life = self.nodes.get(node.0 as usize - 1).map(|node| node.life);
+            let life = self.nodes.get(node.0 as usize - 1).map(Node::life);
             let incarnation = life.unwrap_or_default();
             Member { id: node, address: address(node), incarnation }
         };
@@ -53,28 +53,5 @@ impl Sim {
             Err(Error::Refused { why }) => self.watch.refused(why),
             _ => {}
         }
-    }
-
-    /// Whether every configuration that may be in force anywhere has a quorum of voters that are well: of
-    /// the admitted life, and not `without` these.
-    pub(super) fn has_well_quorum(&self, without: impl Fn(NodeId) -> bool) -> bool {
-        let is_well = |configuration: &Configuration, voter: NodeId| {
-            let life = self.nodes.get(voter.0 as usize - 1).map(|node| node.life);
-            let admitted = life.is_some_and(|life| !configuration.is_stranger(voter, life));
-            let remembers = configuration.members.get(&voter).is_some_and(|member| {
-                member.incarnation == life.unwrap_or_default()
-                    || self.nodes[voter.0 as usize - 1].is_founder
-            });
-            admitted && remembers && !without(voter)
-        };
-        let well = |configuration: &Configuration| {
-            let is_well = |node: NodeId| is_well(configuration, node);
-            // A learner may get its vote before the leader notices that it has lost its data.
-            let mut voters_to_come = configuration.voters.clone();
-            let learners = configuration.learners.iter().filter(|(_, goal)| **goal != Goal::Stay);
-            voters_to_come.extend(learners.map(|(node, _)| *node));
-            configuration.has_quorum(is_well) && has_majority(&voters_to_come, is_well)
-        };
-        self.checker.configurations().all(well)
     }
 }

@@ -14,13 +14,27 @@ use raft_core::time::Instant;
 use std::time::Duration;
 
 impl Sim {
-    /// Starts a node that is down, from its disk.
+    /// Starts a node that is down, from its disk, as the native node does it: it looks, greets the others,
+    /// and begins a new life if its memory cannot be relied on.
     pub(super) fn start(&mut self, place: usize) -> Check {
+        let node = &self.nodes[place];
+        let found = match node.disk.look() {
+            Err(damage) if node.disk.is_damaged() => {
+                self.watch.sometimes.hit(Point::DamageFound);
+                return self.start_anew(place, &damage);
+            }
+            Err(damage) => {
+                let facts = format!("after a crash, node {} cannot start: {damage}", node.id);
+                return Err(Broken { property: Property::Recovery, facts });
+            }
+            Ok(_) if self.is_told_that_it_is_a_copy(place, node.disk.starts() + 1) => {
+                return self.start_anew(place, "it is an older copy of one that ran since");
+            }
+            Ok(found) => found,
+        };
         let node = &mut self.nodes[place];
-        let recovered = node.disk.start(&mut self.watch.sometimes).map_err(|damage| Broken {
-            property: Property::Recovery,
-            facts: format!("after a crash, node {} cannot start: {damage}", node.id),
-        })?;
+        self.watch.sometimes.hit_if(node.disk.is_damaged(), Point::DamageWithoutEffect);
+        let recovered = node.disk.open(self.now, found, &mut self.watch.sometimes);
         self.counters.torn_tails += u64::from(recovered.torn);
         let restart = self.checker.started(node.id, &recovered.durable)?;
         node.starts += 1;
@@ -29,8 +43,8 @@ impl Sim {
         let config = Config {
             id: node.id,
             cluster: cluster_id(&self.members),
-            incarnation: node.life,
-            members: if node.is_founder { self.members.clone() } else { Vec::new() },
+            incarnation: node.life(),
+            members: if node.disk.is_founder() { self.members.clone() } else { Vec::new() },
             seed: mix(self.options.seed ^ mix(node.id.0) ^ mix(node.starts << 32)),
             timing: self.options.timing.clone(),
             limits: self.options.limits.clone(),
@@ -101,6 +115,7 @@ impl Sim {
             match event {
                 Happening::BecameLeader { .. } => self.counters.elections += 1,
                 Happening::ToldToStand { .. } => self.operator.told += 1,
+                Happening::QuorumLost { .. } => self.is_loss_told = true,
                 Happening::SnapshotTaken { .. } => self.counters.snapshots_taken += 1,
                 Happening::SnapshotInstalled { .. } => self.counters.snapshots_installed += 1,
                 _ => {}
@@ -111,6 +126,7 @@ impl Sim {
         self.counters.commits = self.checker.committed().0;
         self.watch.stepped(&self.nodes, id, self.network.has_cuts(), &effects);
         if let Some(write) = effects.write {
+            self.rest(place);
             self.nodes[place].disk.write(write);
             self.begin_sync(place);
         }
@@ -158,7 +174,11 @@ impl Sim {
     pub(super) fn finish_sync(&mut self, place: usize) -> Check {
         let node = &mut self.nodes[place];
         node.synced = None;
-        let seq = node.disk.finish_sync(&mut self.watch.sometimes);
+        if std::mem::take(&mut node.sync_fails) {
+            self.watch.sometimes.hit(Point::SyncFailed);
+            return self.crash(place);
+        }
+        let seq = node.disk.finish_sync(self.now, &mut self.watch.sometimes);
         let id = node.id;
         self.counters.syncs += 1;
         self.trace.line(

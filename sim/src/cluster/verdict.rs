@@ -5,7 +5,7 @@ use crate::checker::{Broken, Check, Property, View};
 use crate::cluster::Sim;
 use crate::linearizability;
 use crate::linearizability::certificate::certify;
-use crate::sometimes::{Point, Sometimes};
+use crate::sometimes::Point;
 use raft_core::raft::log::Log;
 use raft_core::raft::membership::{Goal, Member};
 use raft_core::replica::Replica;
@@ -27,6 +27,11 @@ impl Sim {
 
     /// The time for healing is over, or that for staying well.
     pub(super) fn verdict(&mut self) -> Check {
+        if self.goes_beyond() && self.has_halted() {
+            self.counters.halts += 1;
+            self.over = true;
+            return self.check_history();
+        }
         if let Some(calm) = self.calm.clone() {
             return self.judge_calm(calm);
         }
@@ -45,7 +50,7 @@ impl Sim {
         for node in &self.nodes {
             let is_member = members.as_ref().is_some_and(|members| members.contains_key(&node.id));
             let Some(replica) = node.replica().filter(|_| is_member) else { continue };
-            let found = node.disk.clone().start(&mut Sometimes::default());
+            let found = node.disk.look();
             let found = found.map_err(|damage| Broken {
                 property: Property::Recovery,
                 facts: format!("the disk of node {} cannot be read: {damage}", node.id),
@@ -63,7 +68,9 @@ impl Sim {
         let history = self.workload.history();
         let certified = certify(history, self.checker.effects());
         let mut searched = Ok(());
+        self.counters.certified += 1;
         if certified.is_err() || self.options.seed.is_multiple_of(SEARCH_EVERY) {
+            self.counters.searched += 1;
             searched = linearizability::check(history).map_err(|found| found.to_string());
         }
         let facts = match (certified, searched) {
@@ -98,7 +105,7 @@ impl Sim {
             let node = &self.nodes[member.id.0 as usize - 1];
             let waits = configuration.learners.get(&member.id).is_some_and(|g| *g != Goal::Stay);
             node.abandoned
-                || (member.incarnation == node.life
+                || (member.incarnation == node.life()
                     && !waits
                     && node.replica().is_some_and(|o| is_quiet(o) && state(o) == state(leader)))
         };
@@ -121,7 +128,7 @@ impl Sim {
                 states,
                 " node {} of life {} is {} of term {}, log to {last}, durable {}, commit {}, applied {}, {};",
                 node.id,
-                node.life,
+                node.life(),
                 raft.role_name(),
                 raft.term(),
                 raft.log().durable(),

@@ -54,8 +54,8 @@ impl Batch {
         batch
     }
 
-    /// Seeds from `seed_from` on.
-    pub(crate) fn run(seed_from: u64, until: Until) -> Self {
+    /// Seeds from `seed_from` on, each the run that `run_of` makes of it.
+    pub(crate) fn run(seed_from: u64, until: Until, run_of: fn(u64) -> Replay) -> Self {
         let batch = Mutex::new(Self::new(seed_from));
         let lock = || batch.lock().expect("no worker panics while it holds the lock");
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
@@ -66,7 +66,7 @@ impl Batch {
             for _ in 0..workers {
                 scope.spawn(|| {
                     while let Some(seed) = { lock().take_seed(seed_from, until) } {
-                        let outcome = judge(seed);
+                        let outcome = judge(&run_of(seed));
                         lock().add(seed, outcome);
                     }
                 });
@@ -102,17 +102,21 @@ impl Batch {
 
 impl fmt::Display for Batch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Counters { simulated_us, events, faults, elections, commits, .. } = &self.counters;
+        let Counters { simulated_us, events, faults, lives_lost, halts, .. } = &self.counters;
+        let Counters { elections, commits, .. } = &self.counters;
         let (seeds, violations) = (self.seeds, self.failed.len());
         let hours = *simulated_us as f64 / 3_600e6;
         let took = self.began.elapsed().as_secs_f64();
         write!(
             f,
-            "{seeds} seeds, {hours:.1} simulated hours, {events} events, {faults} faults, {elections} elections, \
-             {commits} commits, {violations} violations; {:.0} s, {:.0} seeds/s, {:.0} events/s",
+            "{seeds} seeds, {hours:.1} simulated hours, {events} events, {faults} faults, {lives_lost} disks lost, \
+             {halts} halts, {elections} elections, {commits} commits, {violations} violations; {:.0} s, \
+             {:.0} seeds/s, {:.0} events/s",
             took,
             seeds as f64 / took,
             *events as f64 / took
-        )
+        )?;
+        let Counters { certified, searched, .. } = &self.counters;
+        write!(f, "; {certified} histories certified, {searched} searched as well")
     }
 }

@@ -5,7 +5,7 @@ mod batch;
 use crate::batch::{Batch, Until};
 use raft_sim::replay::{Failure, Replay};
 use raft_sim::shrink::{Shrunk, shrink};
-use raft_sim::{Point, Sometimes};
+use raft_sim::{Options, Point, Sometimes};
 use std::io::{BufWriter, Write as _};
 use std::process::ExitCode;
 
@@ -18,6 +18,7 @@ Runs a simulated cluster under faults and checks what must hold after every even
   --seeds COUNT   run this many seeds on all cores
   --minutes M     run seeds on all cores for this long
   --seed-from N   the first of them, 0 if not given
+  --beyond        with any of these: data may be lost on a majority, and then the cluster must halt
   --points        and print how often they came to each point that long batches must come to
   --help          this text
 
@@ -40,6 +41,7 @@ struct Args {
     seeds: Option<u64>,
     minutes: Option<u64>,
     seed_from: u64,
+    beyond: bool,
     points: bool,
     help: bool,
 }
@@ -54,10 +56,17 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let many = args.seeds.map(Until::Seeds).or(args.minutes.map(Until::Minutes));
-    match (args.seed, args.replay, many) {
-        (Some(seed), None, None) => run_one(&Replay::of_seed(seed), args.trace),
-        (None, Some(replay), None) => run_one(&replay, args.trace),
-        (None, None, Some(until)) if !args.trace => run_many(args.seed_from, until, args.points),
+    let run_of = match args.beyond {
+        true => |seed| Replay::of(Options::beyond(seed)),
+        false => Replay::of_seed,
+    };
+    match (args.seed, &args.replay, many) {
+        (Some(seed), None, None) => run_one(&run_of(seed), args.trace),
+        (None, Some(replay), None) => run_one(replay, args.trace),
+        (None, None, Some(until)) if !args.trace => {
+            let batch = Batch::run(args.seed_from, until, run_of);
+            sum_up(&batch, run_of, &args)
+        }
         _ => usage(
             "say one of --seed, --replay (both with or without --trace), --seeds and --minutes",
         ),
@@ -82,6 +91,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Args, String> {
             "--minutes" => args.minutes = Some(number(value()?)?),
             "--seed-from" => args.seed_from = number(value()?)?,
             "--trace" => args.trace = true,
+            "--beyond" => args.beyond = true,
             "--points" => args.points = true,
             "--help" | "-h" => args.help = true,
             unknown => return Err(format!("unknown argument '{unknown}'")),
@@ -120,17 +130,17 @@ fn print_trace(replay: &Replay) -> std::io::Result<()> {
     }
 }
 
-fn run_many(seed_from: u64, until: Until, points: bool) -> ExitCode {
-    let batch = Batch::run(seed_from, until);
+fn sum_up(batch: &Batch, run_of: fn(u64) -> Replay, args: &Args) -> ExitCode {
+    let Args { points, beyond, .. } = *args;
     let mut well = true;
     if let Some((seed, failure)) = batch.failed.first_key_value() {
-        report(&Replay::of_seed(*seed), failure, true);
+        report(&run_of(*seed), failure, true);
         well = false;
     }
     if points {
         print_points(&batch.sometimes);
     }
-    if well && batch.seeds >= SEEDS_FOR_ALL_POINTS {
+    if well && !beyond && batch.seeds >= SEEDS_FOR_ALL_POINTS {
         for point in batch.sometimes.never() {
             eprintln!("error: in {} seeds it never happened that {point} ({point:?})", batch.seeds);
             well = false;
