@@ -9,6 +9,10 @@ use crate::raft::message::Message;
 use crate::seeded::{Bug, makes};
 use std::collections::VecDeque;
 
+/// Most messages held: a disk that hangs must not fill the memory with answers to those who ask again and again.
+/// What is not held is lost, as in any network, and asked for again.
+const HELD_MAX: usize = 1024;
+
 /// Messages that may go, and messages that wait for the disk.
 #[derive(Clone, Debug, Default)]
 pub struct Outbox {
@@ -34,7 +38,7 @@ impl Outbox {
     pub fn send(&mut self, to: NodeId, message: Message) {
         if self.is_open() || makes(Bug::VotesBeforeDurable) {
             self.ready.push((to, message));
-        } else {
+        } else if self.held.len() < HELD_MAX {
             self.held.push_back((self.needs, to, message));
         }
     }
@@ -50,5 +54,24 @@ impl Outbox {
     /// The messages that may go.
     pub fn take(&mut self) -> Vec<(NodeId, Message)> {
         std::mem::take(&mut self.ready)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::Term;
+    use crate::raft::message::Body;
+
+    #[test]
+    fn a_disk_that_hangs_does_not_fill_the_memory() {
+        let mut outbox = Outbox::default();
+        outbox.hold_until(WriteSeq(1));
+        for _ in 0..2 * HELD_MAX {
+            outbox.send(NodeId(2), Message { term: Term(1), body: Body::TimeoutNow });
+        }
+        assert!(outbox.take().is_empty());
+        outbox.persisted(WriteSeq(1));
+        assert_eq!(outbox.take().len(), HELD_MAX);
     }
 }
