@@ -15,8 +15,3 @@ pub(crate) fn run(arguments: &[&str]) -> run::Result {
     command.args(arguments).env("RUSTFLAGS", "--cfg seeded_bugs").env("CARGO_TARGET_DIR", target);
     run::run(&mut command)
 }
-
-/// The slice of it that belongs to every test run.
-pub(crate) fn slice() -> run::Result {
-    run(&["--slice"])
-}
