@@ -16,7 +16,8 @@
 //! 2. `write`: carry out in order; report `Input::Persisted(seq)` only when durable. Reports are
 //!    cumulative. A failed sync ends the process: a second try can lie.
 //! 3. `send`, `reply` and `events`: at once, in any order, from any thread. A `send` may be lost,
-//!    doubled and reordered.
+//!    doubled and reordered. `dropped` is what the node needs no more; freeing a hundred thousand values
+//!    takes long, so a driver with threads has one do it.
 //! 4. Deliver what has already arrived before `Input::Wake`: a paused process must not start an election
 //!    with the leader's heartbeat in its socket.
 //! 5. The disk is read only at the start.

@@ -45,7 +45,7 @@ use crate::time::Instant;
 use rand_core::{Rng as _, SeedableRng as _};
 use rand_pcg::Pcg32;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 /// How far a message may be ahead of this server in terms and entries: more than any cluster gets through
@@ -145,6 +145,8 @@ pub struct Output {
     pub reads: Vec<ConfirmedRead>,
     /// Pieces of the snapshot to hand to [`Raft::send_chunk`].
     pub chunks: Vec<ChunkWanted>,
+    /// Entries that the log holds no more since a snapshot includes them.
+    pub forgotten: Vec<VecDeque<Entry>>,
     /// What happened.
     pub events: Vec<Event>,
 }

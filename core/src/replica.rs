@@ -13,7 +13,7 @@ use crate::kv::command::Command;
 use crate::kv::store::Store;
 use crate::raft::disk::WriteOut;
 use crate::raft::event::Event;
-use crate::raft::message::{Message, Payload};
+use crate::raft::message::{Entry, Message, Payload};
 use crate::raft::snapshot::{Chunk, ChunkWanted};
 use crate::raft::{Output, Raft, Role};
 use crate::replica::waiting::{Counting, Origin, Waiting};
@@ -25,7 +25,7 @@ use crate::wal::{Durable, Snapshot, Write};
 use rand_core::{Rng as _, SeedableRng as _};
 use rand_pcg::Pcg32;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// Something that happens to a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +95,17 @@ pub struct Effects {
     pub reply: Vec<(Ticket, Response)>,
     /// What happened, for logs, traces and pictures.
     pub events: Vec<Event>,
+    /// What is needed no more. To free much of it takes long, so a driver with threads has one do that.
+    pub dropped: Vec<Dropped>,
+}
+
+/// Something large that a node has no use for any more.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Dropped {
+    /// Entries that a snapshot includes.
+    Entries(VecDeque<Entry>),
+    /// The state of an older snapshot, or from before a leader's.
+    Store(Store),
 }
 
 /// A node.
@@ -197,7 +208,7 @@ impl Replica {
 
     /// Consensus' output, as effects.
     fn carry_out(&mut self, output: Output) {
-        let Output { write, send, reads, chunks, events } = output;
+        let Output { write, send, reads, chunks, forgotten, events } = output;
         if let Some(write) = write {
             let WriteOut { seq, hard_state, snapshot, replaces_log, first, entries } = write;
             let snapshot = self.snapshot.as_ref().filter(|_| snapshot);
@@ -210,6 +221,7 @@ impl Replica {
         }
         self.waiting.confirm(reads);
         self.effects.events.extend(events);
+        self.effects.dropped.extend(forgotten.into_iter().map(Dropped::Entries));
         self.chunks.extend(chunks.into_iter().map(|wanted| (wanted.to, wanted)));
     }
 
@@ -263,9 +275,7 @@ impl Replica {
             return;
         }
         if let Some(meta) = self.raft.compact(self.now, self.applied.index) {
-            let snapshot = Snapshot { meta, store: self.store.clone() };
-            self.snapshot = Some(Encoder::new(snapshot, limits.snapshot_chunk_bytes));
-            self.applied_bytes = 0;
+            self.keep(Snapshot { meta, store: self.store.clone() });
         }
     }
 
@@ -306,15 +316,23 @@ impl Replica {
             Ok(snapshot) if snapshot.meta == meta => {
                 self.raft.install(self.now, meta);
                 self.applied = snapshot.meta.last;
-                self.applied_bytes = 0;
                 if !makes(Bug::KeepsOldState) {
-                    self.store = snapshot.store.clone();
+                    let old = std::mem::replace(&mut self.store, snapshot.store.clone());
+                    self.effects.dropped.push(Dropped::Store(old));
                 }
-                let chunk_bytes = self.config.limits.snapshot_chunk_bytes;
-                self.snapshot = Some(Encoder::new(snapshot, chunk_bytes));
+                self.keep(snapshot);
             }
             Ok(_) | Err(_) => self.raft.reject(&meta),
         }
+    }
+
+    /// The newest snapshot from now on.
+    fn keep(&mut self, snapshot: Snapshot) {
+        let newest = Encoder::new(snapshot, self.config.limits.snapshot_chunk_bytes);
+        if let Some(old) = self.snapshot.replace(newest) {
+            self.effects.dropped.push(Dropped::Store(old.snapshot().store.clone()));
+        }
+        self.applied_bytes = 0;
     }
 
     fn send(&mut self, to: NodeId, body: PeerBody) {

@@ -236,11 +236,15 @@ impl DataDir {
         self.folder.sync_all()
     }
 
-    /// Stores a whole file or nothing, durably.
-    pub fn store(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    /// Stores what `write` writes as a whole file or not at all, durably.
+    pub fn store(
+        &self,
+        path: &Path,
+        write: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> io::Result<()> {
         let temporary = path.with_added_extension("tmp");
         let stored = File::create(&temporary).and_then(|mut file| {
-            file.write_all(bytes)?;
+            write(&mut file)?;
             file.sync_all()?;
             fs::rename(&temporary, path)
         });
@@ -261,11 +265,11 @@ impl DataDir {
     /// Stores the identity. On a full disk a spare makes room for it.
     fn identify(&self, identity: &Identity, spares: &mut Vec<PathBuf>) -> io::Result<()> {
         let (file, text) = (self.path.join(IDENTITY), identity.encode());
-        match self.store(&file, text.as_bytes()) {
+        match self.store(&file, |file| file.write_all(text.as_bytes())) {
             Err(error) if is_full(&error) => match spares.pop() {
                 Some(spare) => {
                     fs::remove_file(spare)?;
-                    self.store(&file, text.as_bytes())
+                    self.store(&file, |file| file.write_all(text.as_bytes()))
                 }
                 None => Err(error),
             },

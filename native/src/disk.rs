@@ -8,11 +8,13 @@ mod spares;
 
 use crate::datadir::{DataDir, is_full};
 use raft_core::id::{EntryId, WriteSeq};
-use raft_core::wal::{self, Op, SEGMENT_BYTES, Snapshot, Wal, Write};
+use raft_core::raft::message::SnapshotMeta;
+use raft_core::wal::snapshot::Encoder;
+use raft_core::wal::{Op, SEGMENT_BYTES, Snapshot, Wal, Write};
 use spares::{Spares, make_filled};
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,6 +32,9 @@ const ROOM_LOOK: Duration = Duration::from_secs(1);
 
 /// When a snapshot of the node's own that found no room is tried again. The log is longer meanwhile.
 const SNAPSHOT_RETRY: Duration = Duration::from_secs(10);
+
+/// How much of a snapshot is written between two syncs, in bytes: what a disk writes in some milliseconds.
+const SNAPSHOT_PIECE_BYTES: usize = 4 << 20;
 
 /// How far the disk is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -125,10 +130,13 @@ struct Writer {
 enum Aside {
     Nothing,
     /// A thread stores it.
-    Storing(JoinHandle<(Snapshot, Result<(), Failure>)>),
+    Storing(JoinHandle<Stored>),
     /// It found no room, and is tried again at this time.
     NoRoom(Snapshot, Instant),
 }
+
+/// What came of storing a snapshot.
+type Stored = Result<SnapshotMeta, Box<(Snapshot, Failure)>>;
 
 impl Writer {
     fn run(mut self) {
@@ -191,8 +199,10 @@ impl Writer {
     fn carry_out(&mut self, mut write: Write) -> Result<(), Failure> {
         if write.replaces_log {
             // What is stored aside is older than the leader's, so the log is told nothing of it.
-            if let Aside::Storing(thread) = std::mem::replace(&mut self.aside, Aside::Nothing) {
-                stored(thread).1.or_else(Failure::unless_full)?;
+            if let Aside::Storing(thread) = std::mem::replace(&mut self.aside, Aside::Nothing)
+                && let Err((_, failure)) = stored(thread).map_err(|failed| *failed)
+            {
+                failure.unless_full()?;
             }
         } else if let Some(snapshot) = write.snapshot.take() {
             self.store_aside(snapshot)?;
@@ -206,7 +216,9 @@ impl Writer {
             match op {
                 Op::StoreSnapshot { last, bytes } => {
                     let dir = self.dir.clone();
-                    self.once_there_is_room(|_| store_snapshot(&dir, last, &bytes))?;
+                    self.once_there_is_room(|_| {
+                        store_snapshot(&dir, last, |file| file.write_all(&bytes))
+                    })?;
                 }
                 Op::OpenSegment { number, bytes, header } => {
                     self.once_there_is_room(|writer| writer.open(number, bytes, &header))?;
@@ -303,9 +315,12 @@ impl Writer {
         }
         let dir = self.dir.clone();
         let store = move || {
-            let bytes = wal::snapshot::encode(&snapshot.meta, &snapshot.store);
-            let stored = store_snapshot(&dir, snapshot.meta.last, &bytes);
-            (snapshot, stored)
+            let last = snapshot.meta.last;
+            match store_snapshot(&dir, last, |file| write_snapshot(&snapshot, file)) {
+                // Large, and freed here, where nothing waits for it.
+                Ok(()) => Ok(snapshot.meta),
+                Err(failure) => Err(Box::new((snapshot, failure))),
+            }
         };
         let thread = thread::Builder::new().name("snapshot".to_owned()).spawn(store);
         self.aside = Aside::Storing(thread.map_err(|error| Failure::new(self.dir.path(), error))?);
@@ -316,17 +331,16 @@ impl Writer {
     fn look_after_snapshot(&mut self, is_last: bool) -> Result<(), Failure> {
         match std::mem::replace(&mut self.aside, Aside::Nothing) {
             Aside::Storing(thread) if is_last || thread.is_finished() => {
-                let (snapshot, result) = stored(thread);
-                match result {
-                    Ok(()) => {
-                        let ops = self.wal.append_stored(snapshot.meta);
+                match stored(thread).map_err(|failed| *failed) {
+                    Ok(meta) => {
+                        let ops = self.wal.append_stored(meta);
                         self.perform(ops)
                     }
-                    Err(failure) if failure.is_full() => {
+                    Err((snapshot, failure)) if failure.is_full() => {
                         self.aside = Aside::NoRoom(snapshot, Instant::now() + SNAPSHOT_RETRY);
                         Ok(())
                     }
-                    Err(failure) => Err(failure),
+                    Err((_, failure)) => Err(failure),
                 }
             }
             Aside::NoRoom(snapshot, at) if at <= Instant::now() && !is_last => {
@@ -340,13 +354,33 @@ impl Writer {
     }
 }
 
-fn stored(thread: JoinHandle<(Snapshot, Result<(), Failure>)>) -> (Snapshot, Result<(), Failure>) {
+fn stored(thread: JoinHandle<Stored>) -> Stored {
     thread.join().expect("storing a snapshot does not panic")
 }
 
-fn store_snapshot(dir: &DataDir, last: EntryId, bytes: &[u8]) -> Result<(), Failure> {
+fn store_snapshot(
+    dir: &DataDir,
+    last: EntryId,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
+) -> Result<(), Failure> {
     let path = dir.snapshot(last);
-    dir.store(&path, bytes).map_err(|error| Failure::new(&path, error))
+    dir.store(&path, write).map_err(|error| Failure::new(&path, error))
+}
+
+/// Writes a snapshot a piece at a time, and syncs each: a large one is never all in memory, and a
+/// sync of the log, which clients wait for, waits for one piece at most.
+fn write_snapshot(snapshot: &Snapshot, file: &mut File) -> io::Result<()> {
+    let mut encoder = Encoder::new(snapshot.clone(), SNAPSHOT_PIECE_BYTES);
+    let mut offset = 0;
+    loop {
+        let (piece, is_last) = encoder.piece(offset).expect("pieces in a row come at once");
+        file.write_all(&piece)?;
+        file.sync_data()?;
+        offset += piece.len() as u64;
+        if is_last {
+            return Ok(());
+        }
+    }
 }
 
 /// Removes what is needed no more; some segments become spares. The names must be durable before a spare

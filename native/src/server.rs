@@ -15,6 +15,7 @@ use raft_core::replica::{Effects, Envelope, Input, Replica};
 use raft_core::request::{Request, Response};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::thread;
 use tokio::sync::{mpsc, watch};
 use tokio::task::yield_now;
 
@@ -196,7 +197,11 @@ impl Server {
     }
 
     fn hand_out_effects(&mut self) {
-        let Effects { write, send, reply, events } = self.replica.effects();
+        let Effects { write, send, reply, events, dropped } = self.replica.effects();
+        if !dropped.is_empty() {
+            // Without a thread to be had it is freed here, and the loop waits.
+            let _ = thread::Builder::new().name("drop".to_owned()).spawn(move || drop(dropped));
+        }
         if let Some(write) = write {
             self.disk.write(write);
         }

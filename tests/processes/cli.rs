@@ -41,6 +41,39 @@ fn every_command_does_what_the_contract_says() {
 }
 
 #[test]
+fn a_client_that_does_not_know_the_leader_is_served_all_the_same() {
+    let cluster = Cluster::start();
+    let leader = cluster.leader();
+    let others: Vec<u64> = (1..=3).filter(|id| *id != leader).collect();
+    let addresses: Vec<&str> = others.iter().map(|id| cluster.address(*id)).collect();
+    for list in [addresses.join(","), addresses[0].to_owned()] {
+        let ask = |arguments: &[&str]| {
+            let ran = cluster.cli(["--cluster", &list].iter().chain(arguments));
+            assert_eq!(ran.code, 0, "{arguments:?}: {ran:?}");
+            ran.stdout
+        };
+        assert_eq!(ask(&["set", "name", "Alice"]), "OK (committed to 3/3 nodes)\n");
+        assert_eq!(
+            ask(&["set", "name", "Bob", "--if-value", "Alice"]),
+            "OK (committed to 3/3 nodes)\n"
+        );
+        assert_eq!(ask(&["get", "name"]), "Bob\n");
+        assert_eq!(ask(&["list"]), "name\tBob\n");
+        assert_eq!(ask(&["delete", "name"]), "OK (committed to 3/3 nodes)\n");
+        let line = format!("  Node {leader}: LEADER    ");
+        assert!(ask(&["status"]).contains(&line));
+        assert!(ask(&["member", "list"]).contains(&format!("  Node {leader}: VOTER     ")));
+        // Only the leader can do these, and who does not lead says where it is.
+        let old = others[1].to_string();
+        assert!(ask(&["member", "remove", &old, "--dry-run"]).starts_with("Would be done ("));
+        let to = others[0].to_string();
+        assert_eq!(ask(&["transfer", &to]), format!("OK (node {to} leads)\n"));
+        assert_eq!(cluster.cli(["transfer", &leader.to_string()]).code, 0);
+        assert_eq!(cluster.leader(), leader);
+    }
+}
+
+#[test]
 fn keys_and_values_are_bytes() {
     let cluster = Cluster::start();
     let (key, value) = (OsStr::from_bytes(b"k\xff"), OsStr::from_bytes(b"a\tb\n\xfe"));
@@ -232,7 +265,7 @@ fn is_one_sentence(stderr: &str) -> bool {
 
 impl Ran {
     /// The one object on standard output.
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         assert_eq!((self.code, self.stderr.as_str()), (0, ""), "{self:?}");
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }

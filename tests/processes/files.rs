@@ -37,11 +37,13 @@ pub(crate) fn segments(dir: &Path) -> Vec<PathBuf> {
     files(dir, "segment-")
 }
 
-/// Flips a bit in the middle of what is written in a file, with good bytes behind it.
+/// Flips a bit in the middle of what is written in a file, with good bytes behind it: not of a zero, since
+/// those between two records mean nothing.
 pub(crate) fn flip_a_bit(file: &Path) {
     let mut bytes = fs::read(file).unwrap();
     let written = bytes.iter().rposition(|byte| *byte != 0).unwrap();
-    bytes[written / 2] ^= 0x40;
+    let middle = bytes[..=written / 2].iter().rposition(|byte| *byte != 0).unwrap();
+    bytes[middle] ^= 0x40;
     fs::write(file, bytes).unwrap();
 }
 

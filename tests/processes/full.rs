@@ -1,6 +1,6 @@
 //! Full disks: the node is read-only until there is room, and nothing acknowledged is lost.
 
-use crate::harness::{Cluster, wait_until};
+use crate::harness::{Cluster, skipped, wait_until};
 use crate::load::{Load, block_on, set};
 use raft_core::error::Error;
 use raft_native::client::{Client, Failure};
@@ -105,11 +105,7 @@ impl SmallDisk {
         mount.args(["-t", "tmpfs", "-o", DISK_BYTES, "raft-kv-test"]).arg(data_dir);
         let is_mounted = mount.output().is_ok_and(|output| output.status.success());
         if !is_mounted {
-            // Not through the harness's capture: whoever runs the tests must see it.
-            let _ = writeln!(
-                File::options().write(true).open("/dev/stderr").unwrap(),
-                "SKIPPED: a full disk is not tested, since this process may not mount one"
-            );
+            skipped("a full disk is not tested, since this process may not mount one");
             return None;
         }
         Some(Self { path: data_dir.to_owned() })

@@ -3,7 +3,7 @@
 use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsStr;
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -119,7 +119,11 @@ impl Cluster {
     }
 
     pub(crate) fn start_node(&mut self, id: u64) {
-        let mut command = self.command(id);
+        self.start_as(id, self.command(id));
+    }
+
+    /// Starts a node by another command than its own.
+    pub(crate) fn start_as(&mut self, id: u64, mut command: Command) {
         let slot = &mut self.nodes[id as usize - 1];
         assert!(slot.is_none(), "node {id} runs already");
         *slot = Some(Node::spawn(&mut command));
@@ -148,14 +152,21 @@ impl Cluster {
 
     /// SIGTERM. Returns the exit code and the lines of standard output, once the process has ended.
     pub(crate) fn terminate(&mut self, id: u64) -> (i32, Vec<String>) {
+        kill_process(self.node(id).pid(), Signal::TERM).expect("SIGTERM");
+        let (code, lines, _) = self.wait_for_the_end(id);
+        (code, lines)
+    }
+
+    /// Waits until a node has ended by itself. Returns its exit code, and what it printed on standard
+    /// output and on standard error.
+    pub(crate) fn wait_for_the_end(&mut self, id: u64) -> (i32, Vec<String>, Vec<String>) {
         let mut node = self.nodes[id as usize - 1].take().expect("the node runs");
-        let pid = Pid::from_child(&node.child);
-        kill_process(pid, Signal::TERM).expect("SIGTERM");
-        let watchdog = Watchdog::start(pid);
+        let watchdog = Watchdog::start(node.pid());
         let status = node.child.wait().expect("the node ends");
         watchdog.stop();
         node.lines.wait_for_the_end();
-        (exit_code(status), node.lines.all())
+        node.diagnostics.wait_for_the_end();
+        (exit_code(status), node.lines.all(), node.diagnostics.all())
     }
 
     pub(crate) fn running(&self) -> Vec<u64> {
@@ -210,6 +221,13 @@ impl Cluster {
         }
         text
     }
+}
+
+/// Says that a test cannot be made here, and why. Not through the harness's capture: whoever runs the
+/// tests must see it.
+pub(crate) fn skipped(what: &str) {
+    let stderr = std::fs::File::options().write(true).open("/dev/stderr");
+    let _ = writeln!(stderr.expect("standard error"), "SKIPPED: {what}");
 }
 
 /// Looks until `holds`. What is waited for happens by itself, and nothing announces it.
@@ -289,14 +307,18 @@ impl Node {
         Self { child, lines, diagnostics }
     }
 
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
     /// SIGSTOP: the process stands still, its sockets stay open.
     pub(crate) fn pause(&self) {
-        kill_process(Pid::from_child(&self.child), Signal::STOP).expect("SIGSTOP");
+        kill_process(self.pid(), Signal::STOP).expect("SIGSTOP");
     }
 
     /// SIGCONT.
     pub(crate) fn resume(&self) {
-        kill_process(Pid::from_child(&self.child), Signal::CONT).expect("SIGCONT");
+        kill_process(self.pid(), Signal::CONT).expect("SIGCONT");
     }
 }
 

@@ -136,6 +136,8 @@ fn older_copy_put_back() -> (Cluster, Incarnation) {
     cluster.kill(1);
     copy(&dir, &backup);
     cluster.start_node(1);
+    // Who has not heard it cannot know better.
+    cluster.leader();
     write_a_little(&cluster);
     let before = life(&cluster, 1);
     cluster.kill(1);

@@ -44,6 +44,20 @@ pub(crate) fn get_request(key: &str) -> Request {
     Request::Read { read, consistency: Consistency::Linearizable }
 }
 
+/// Writes so much that a snapshot is taken, and more entries than are kept behind it.
+pub(crate) fn write_a_lot(addresses: &[String]) {
+    block_on(async {
+        let clients = (0..32).map(async |first| {
+            let mut client = Client::new(addresses.to_vec(), PATIENT_TIMEOUT);
+            let value = "x".repeat(2_900);
+            for number in (first..25_000).step_by(32) {
+                set(&mut client, &format!("key-{number}"), &value).await.unwrap();
+            }
+        });
+        join_all(clients).await;
+    });
+}
+
 /// Clients at work in a thread of their own.
 pub(crate) struct Load {
     shared: Arc<Shared>,

@@ -149,20 +149,22 @@ impl Log {
     }
 
     /// Forgets entries up to `index`, which a snapshot includes, but none that no write has carried yet:
-    /// the disk's log stays whole even where the snapshot takes longer to get there.
-    pub fn compact(&mut self, index: Index) {
+    /// the disk's log stays whole even where the snapshot takes longer to get there. Returns them.
+    pub fn compact(&mut self, index: Index) -> VecDeque<Entry> {
         let index = index.min(self.handed_out);
-        let Some(term) = self.term_at(index) else { return };
-        self.entries.drain(..(index.0 - self.base.index.0) as usize);
+        let Some(term) = self.term_at(index) else { return VecDeque::new() };
+        let kept = self.entries.split_off((index.0 - self.base.index.0) as usize);
         self.base = EntryId { term, index };
+        std::mem::replace(&mut self.entries, kept)
     }
 
     /// Replaces the whole log by a snapshot up to `base`. The log agreed with the leader's up to
-    /// `agreed`, the commit index; beyond it, nothing on disk counts until the snapshot is there.
-    pub fn reset(&mut self, base: EntryId, agreed: Index) {
-        self.entries.clear();
+    /// `agreed`, the commit index; beyond it, nothing on disk counts until the snapshot is there. Returns
+    /// the entries that went.
+    pub fn reset(&mut self, base: EntryId, agreed: Index) -> VecDeque<Entry> {
         self.base = base;
         self.lower_marks(agreed);
+        std::mem::take(&mut self.entries)
     }
 
     /// Entries for the next write, with the index of the first.

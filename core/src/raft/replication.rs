@@ -15,7 +15,6 @@ use crate::raft::transfer::Transfer;
 use crate::raft::{Raft, Role};
 use crate::seeded::{Bug, makes};
 use crate::time::{ClusterTime, Instant};
-use bytes::Bytes;
 use std::collections::BTreeMap;
 
 /// A leader's state.
@@ -191,19 +190,20 @@ impl Raft {
                     };
                     send(progress, small);
                 }
-                Mode::Snapshot { asked: true, .. } => {}
                 Mode::Snapshot { last, offset, asked, .. } => {
-                    *asked = true;
-                    let (last, offset) = (*last, *offset);
-                    if !progress.is_full {
-                        self.output.chunks.push(ChunkWanted { to: *node, last, offset });
-                        continue;
+                    // A full disk keeps no chunk: none goes there until an answer says that it has room.
+                    if !*asked && !progress.is_full {
+                        *asked = true;
+                        let chunk = ChunkWanted { to: *node, last: *last, offset: *offset };
+                        self.output.chunks.push(chunk);
                     }
-                    // A full disk keeps no chunk: it is asked without one until it has room.
-                    let (epoch, data, done) = (progress.epoch, Bytes::new(), false);
-                    let meta = self.snapshot.clone().expect("the log was compacted");
-                    let body = Body::InstallSnapshot { epoch, round, meta, offset, data, done };
-                    self.outbox.send(*node, Message { term, body });
+                    if announce {
+                        // However long the chunk is on its way, the heartbeat is not. It asks for nothing:
+                        // before its first entry every log is like every other.
+                        let (epoch, prev, entries) = (progress.epoch, EntryId::default(), vec![]);
+                        let body = Body::AppendEntries { epoch, round, prev, commit, entries };
+                        self.outbox.send(*node, Message { term, body });
+                    }
                 }
                 Mode::Replicate => {
                     let mut silent = true;

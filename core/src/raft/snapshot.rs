@@ -70,7 +70,8 @@ impl Raft {
         self.disk.snapshot_changed = true;
         self.output.events.push(Event::SnapshotTaken { last });
         let keep = self.config.limits.log_keep_entries;
-        self.log.compact(Index(applied.0.saturating_sub(keep)));
+        let forgotten = self.log.compact(Index(applied.0.saturating_sub(keep)));
+        self.output.forgotten.push(forgotten);
         let base = self.log.base().index;
         let in_force_at_base = self.configurations.partition_point(|(index, _)| *index <= base);
         self.configurations.drain(..in_force_at_base.saturating_sub(1));
@@ -158,7 +159,8 @@ impl Raft {
     pub fn install(&mut self, now: Instant, meta: SnapshotMeta) {
         let before = self.begin(now);
         let last = meta.last;
-        self.log.reset(last, self.commit);
+        let forgotten = self.log.reset(last, self.commit);
+        self.output.forgotten.push(forgotten);
         self.commit = last.index;
         let configuration = self.configuration().clone();
         if !makes(Bug::SnapshotLeavesConfiguration) {
@@ -198,11 +200,10 @@ impl Raft {
         let newest = leader.reads.round();
         // A late or doubled answer must not start a second row of chunks. One that asks for less than is
         // known to be there is believed if it is newer: the follower has lost what it had.
-        let Some(progress) = leader.followers.get_mut(&from) else { return };
-        let had_no_room = std::mem::take(&mut progress.is_full);
-        if let Mode::Snapshot { last, offset, since, asked } = &mut progress.mode
+        if let Some(progress) = leader.followers.get_mut(&from)
+            && let Mode::Snapshot { last, offset, since, asked } = &mut progress.mode
             && *last == snapshot
-            && (next_offset > *offset || (round > *since && (next_offset < *offset || had_no_room)))
+            && (next_offset > *offset || (next_offset < *offset && round > *since))
         {
             (*offset, *since, *asked) = (next_offset, newest, false);
         }

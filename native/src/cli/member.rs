@@ -24,8 +24,8 @@ Examples:
   raft-cli member add localhost:8004
   raft-cli member replace 3 localhost:8004
   raft-cli member remove 1
-One change at a time. Each is done when a majority has it on disk; a new node gets its vote by itself
-once it has caught up.";
+One change at a time. Each is done when a majority has it on disk; a new node gets its vote by
+itself once it has caught up.";
 
 const ADD_EXAMPLES: &str = "\
 Examples:

@@ -146,7 +146,8 @@ fn a_snapshot_that_is_stored_and_not_yet_named_outlives_the_retirement_of_older_
     let dir = Arc::new(dir);
     let mut spares = Spares::start(&dir, spares).unwrap();
     let ids = [(1, 4), (2, 3), (2, 5), (2, 6)].map(|(term, index)| EntryId::new(term, index));
-    ids.iter().for_each(|id| dir.store(&dir.snapshot(*id), b"bytes").unwrap());
+    ids.iter()
+        .for_each(|id| dir.store(&dir.snapshot(*id), |file| file.write_all(b"bytes")).unwrap());
     retire(&dir, &mut spares, 1, Some(ids[2])).unwrap();
     spares.stop();
     assert_eq!(ids.map(|id| dir.snapshot(id).exists()), [false, false, true, true]);
