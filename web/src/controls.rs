@@ -36,6 +36,8 @@ pub enum Action {
     Zoom(bool),
     /// Show this panel.
     Panel(Panel),
+    /// A link to this moment.
+    Share,
     /// Another seed.
     NewSeed,
     /// Pick this, or let go of it if it is picked.
@@ -96,6 +98,7 @@ impl Action {
             "start" => Self::Start,
             "end" => Self::End,
             "branch" => Self::Branch(object.parse().ok()?),
+            "share" => Self::Share,
             "zoom" => Self::Zoom(object == "in"),
             "panel" => Self::Panel(Panel::ALL.iter().find(|(_, name)| *name == object)?.0),
             "new-seed" => Self::NewSeed,
@@ -152,6 +155,7 @@ impl Action {
                 "l" => with_picked("crash-leader".to_owned()),
                 "h" => with_picked("repair".to_owned()),
                 "n" => Some(Self::NewSeed),
+                "s" => Some(Self::Share),
                 _ => None,
             },
         }

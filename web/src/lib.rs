@@ -1,7 +1,7 @@
 //! The browser page: the simulator, drawn.
 //!
 //! ```text
-//! session   what is played, as data and as a link      run        the session, played so far
+//! session, link   what is played, as data              run        the session, played so far
 //! record    what happened in it, in sentences: story   branches   runs that parted from each other
 //! look      run + view -> scene                        scene      what there is to see, as data
 //! narration, draw   scene -> words, marks              mark       a picture as a value
@@ -14,6 +14,7 @@ pub mod branches;
 pub mod controls;
 pub mod draw;
 pub mod layout;
+pub mod link;
 pub mod look;
 pub mod mark;
 pub mod narration;

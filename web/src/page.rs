@@ -3,7 +3,7 @@
 mod state;
 
 use crate::controls::Action;
-use crate::session::Session;
+use crate::link::Link;
 use state::State;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -47,10 +47,12 @@ impl Page {
         self.ask_for_frame()
     }
 
-    /// Runs, unless the visitor's system asks for little motion, or there is something to read first.
+    /// Runs, unless the visitor's system asks for little motion, there is something to read first, or the
+    /// link names a moment to look at.
     pub fn begin(&self) -> Result<()> {
         let state = self.state.borrow();
-        let waits = state.wants_still.matches() || !state.complaint.is_empty();
+        let waits =
+            state.wants_still.matches() || !state.complaint.is_empty() || state.run().steps() > 0;
         drop(state);
         if waits { Ok(()) } else { self.act(Action::Play) }
     }
@@ -236,9 +238,9 @@ impl Page {
     fn on_address(&self) -> Result<()> {
         let mut state = self.state.borrow_mut();
         let link = state.window.location().hash()?;
-        match Session::from_link(&link) {
-            Ok(session) if session == *state.run().session() => Ok(()),
-            Ok(session) => state.open(session),
+        match Link::read(&link) {
+            Ok(Link { session, seen: None }) if session == *state.run().session() => Ok(()),
+            Ok(link) => state.open(link),
             Err(complaint) => state.complain(&complaint),
         }
     }

@@ -1,17 +1,19 @@
 //! What happened in a run, as far as it has ever been played: the roles of nodes over time, messages,
 //! clients' operations, and happenings in sentences. Going back does not shorten it.
 
+mod arrows;
+
+pub use arrows::Arrow;
+
 use crate::look;
-use crate::scene::{Happening, Kind, Role, Turn};
+use crate::record::arrows::Arrows;
+use crate::scene::{Happening, Role, Turn};
 use crate::story;
 use raft_core::id::{NodeId, Term};
 use raft_core::time::Instant;
-use raft_sim::{Flight, Place, Sim};
+use raft_sim::Sim;
 use std::collections::VecDeque;
 use std::rc::Rc;
-
-/// The most messages kept, some 3 MiB: those of 80,000 events.
-const ARROWS_MAX: usize = 40_000;
 
 /// The most happenings, changes of a role and operations of clients kept, of each: some 2 MiB, and far
 /// more than one reads.
@@ -24,7 +26,7 @@ pub struct Record {
     end: Instant,
     hash: u64,
     lanes: Vec<Lane>,
-    arrows: VecDeque<Arrow>,
+    arrows: Arrows,
     bands: VecDeque<Band>,
     /// Operations in the simulation's history that are in `bands`, or were.
     invoked: usize,
@@ -50,31 +52,6 @@ pub struct Spell {
     pub role: Role,
     /// The term; of a node that is down, the last one.
     pub term: Term,
-}
-
-/// A message between nodes that has arrived or was lost.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Arrow {
-    /// The step of its arrival.
-    pub step: u64,
-    /// Its number.
-    pub id: u64,
-    /// From this node.
-    pub from: NodeId,
-    /// To this node.
-    pub to: NodeId,
-    /// When it was sent.
-    pub sent: Instant,
-    /// When it arrived, or would have.
-    pub arrived: Instant,
-    /// What it is, or what it answers.
-    pub kind: Kind,
-    /// For an answer, whether it is a yes.
-    pub answer: Option<bool>,
-    /// The term it speaks in.
-    pub term: Term,
-    /// Whether it was lost.
-    pub lost: bool,
 }
 
 /// An operation of a client, from asking to the answer.
@@ -103,17 +80,6 @@ impl Lane {
     }
 }
 
-impl Arrow {
-    /// The message of a flight that is about to end, if it is between nodes.
-    pub fn of(sim: &Sim, flight: &Flight) -> Option<Self> {
-        let (Place::Node(from), Place::Node(to)) = (flight.from, flight.to) else { return None };
-        let (kind, answer, term) = look::message::kind(sim, flight);
-        let (sent, arrived) = (flight.sent_at, flight.arrives_at);
-        let lost = flight.lost || sim.is_cut(from, to);
-        Some(Self { step: 0, id: flight.id, from, to, sent, arrived, kind, answer, term, lost })
-    }
-}
-
 impl Record {
     /// Nothing has happened but the beginning.
     pub fn new(sim: &Sim) -> Self {
@@ -127,7 +93,7 @@ impl Record {
             end: now,
             hash: sim.trace_hash(),
             lanes: sim.nodes().map(lane).collect(),
-            arrows: VecDeque::new(),
+            arrows: Arrows::default(),
             bands: VecDeque::new(),
             invoked: 0,
             happenings: VecDeque::new(),
@@ -160,8 +126,13 @@ impl Record {
 
     /// The messages that were under way in a stretch of time and have ended, in the order of arrival.
     pub fn arrows(&self, from: Instant, until: Instant) -> impl Iterator<Item = &Arrow> {
-        let first = self.arrows.partition_point(|arrow| arrow.arrived < from);
-        self.arrows.range(first..).filter(move |arrow| arrow.sent <= until)
+        self.arrows.between(from, until)
+    }
+
+    /// How many messages are kept of those that ended in each of as many equal parts of the whole run,
+    /// and since when they all are.
+    pub fn density(&self, parts: usize) -> (Vec<u32>, Instant) {
+        self.arrows.density(parts, self.end)
     }
 
     /// The operations of clients that were under way in a stretch of time.
@@ -213,10 +184,10 @@ impl Record {
             self.tell(sim, &line);
         }
         let is_down = |node: NodeId| sim.nodes().any(|other| other.id() == node && !other.is_up());
-        self.arrows.extend(arrow.map(|arrow| {
+        if let Some(arrow) = arrow {
             let lost = arrow.lost || is_down(arrow.to);
-            Arrow { step, lost, ..arrow }
-        }));
+            self.arrows.push(Arrow { step, lost, ..arrow });
+        }
         for (lane, node) in self.lanes.iter_mut().zip(sim.nodes()) {
             let last = lane.spells.back().expect("a lane begins with a spell");
             let next = spell(node, step, sim.now(), last.term);
@@ -226,7 +197,6 @@ impl Record {
             bound(&mut lane.spells, HAPPENINGS_MAX);
         }
         self.follow_clients(step, sim);
-        bound(&mut self.arrows, ARROWS_MAX);
         bound(&mut self.bands, HAPPENINGS_MAX);
         bound(&mut self.happenings, HAPPENINGS_MAX);
     }
@@ -234,7 +204,7 @@ impl Record {
     /// Forgets what came after a step, which is where the simulation is now.
     pub fn forget_after(&mut self, step: u64, sim: &Sim) {
         (self.steps, self.end, self.hash) = (step, sim.now(), sim.trace_hash());
-        self.arrows.retain(|arrow| arrow.step <= step);
+        self.arrows.forget_after(step);
         self.happenings.retain(|happening| happening.step <= step);
         self.bands.retain(|band| band.step <= step);
         for band in &mut self.bands {

@@ -112,8 +112,13 @@ fn picture_stays_small_however_long_the_window() {
         assert!(picture.matches('<').count() < 4_000, "{length_ms} ms");
     }
     assert!(see(&branches, 0, end_ms).crowded);
-    let all: u32 = see(&branches, 0, 1_000).density.iter().sum();
+    let timeline = see(&branches, 0, 1_000);
+    let all: u32 = timeline.density.iter().sum();
     assert!(all > 10_000, "the overview counts every message: {all}");
+    assert_eq!(timeline.kept_from, Instant(0));
+    branches.run_mut().seek(130_000);
+    let timeline = see(&branches, 0, 1_000);
+    assert!(timeline.kept_from > Instant(0) && timeline.arrows.is_empty(), "the oldest are gone");
 }
 
 #[test]

@@ -13,10 +13,10 @@ pub fn draw(inside: Option<&Inside>) -> Vec<Mark> {
         return vec![Mark::of("p", "quiet").text(words)];
     };
     let facts = Mark::new("dl").with_all(facts.iter().flat_map(fact));
-    let mut marks = vec![Mark::new("h3").text(&**title), facts];
+    let mut marks = vec![Mark::new("div").with(Mark::new("h3").text(&**title)).with(facts)];
     if !why.is_empty() {
-        marks.push(Mark::new("h3").text("Why"));
-        marks.push(Mark::of("ol", "why").with_all(why.iter().map(|reason| happening(reason))));
+        let why = Mark::of("ol", "why").with_all(why.iter().map(|reason| happening(reason)));
+        marks.push(Mark::new("div").with(Mark::new("h3").text("Why")).with(why));
     }
     marks
 }

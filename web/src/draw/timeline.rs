@@ -385,7 +385,7 @@ fn overview(timeline: &Timeline, frame: &Frame) -> Vec<Mark> {
     let window = (along(timeline.window.from), along(timeline.window.until()));
     let now = along(timeline.now);
     let mut marks = vec![
-        frame.rect("ground".to_owned(), (GUTTER, frame.along), (top, bottom)),
+        frame.rect("ground".to_owned(), (along(timeline.kept_from), frame.along), (top, bottom)),
         Mark::of("path", "density").set("d", path),
         frame.rect("window".to_owned(), (window.0, window.1.max(window.0 + 3.0)), (top, bottom)),
     ];

@@ -36,6 +36,7 @@ pub fn timeline(branches: &Branches, view: &View) -> Timeline {
             .map_or_else(Vec::new, |other| beside(branches.all()[other].run(), place, from, until)),
     });
     let (arrows, crowded) = arrows(run, window);
+    let (density, kept_from) = record.density(PARTS);
     Timeline {
         window,
         now: run.sim().now(),
@@ -45,7 +46,8 @@ pub fn timeline(branches: &Branches, view: &View) -> Timeline {
         crowded,
         bands: record.bands(from, until).take(MARKS_MAX).cloned().collect(),
         flags: flags(run, window),
-        density: density(run),
+        density,
+        kept_from,
         branches: tabs(branches),
         difference: other.and_then(|other| versus(branches, other)),
         in_the_past: run.has_future(),
@@ -117,16 +119,6 @@ fn flags(run: &Run, window: Window) -> Vec<Flag> {
         },
     };
     shown.take(MARKS_MAX).map(flag).collect()
-}
-
-fn density(run: &Run) -> Vec<u32> {
-    let end = run.record().end().0.max(1);
-    let mut parts = vec![0; PARTS];
-    for arrow in run.record().arrows(Instant(0), Instant::MAX) {
-        let part = (u128::from(arrow.arrived.0) * PARTS as u128 / u128::from(end)) as usize;
-        parts[part.min(PARTS - 1)] += 1;
-    }
-    parts
 }
 
 fn tabs(branches: &Branches) -> Vec<Tab> {

@@ -7,6 +7,7 @@ use crate::branches::Branches;
 use crate::controls::{self, Action, NOTCHES, Notch, Panel};
 use crate::dom::Living;
 use crate::draw::{inside, panels, stage, timeline};
+use crate::link::Link;
 use crate::look::{self, View};
 use crate::mark::length;
 use crate::narration;
@@ -93,11 +94,11 @@ impl State {
         let media = |query| window.match_media(query)?.ok_or(JsValue::from("no media queries"));
         let living = |id: &str| Ok::<_, JsValue>(Living::new(document, find(root, id)?));
         living("#legend")?.show(panels::legend())?;
-        let (session, complaint) = match Session::from_link(&window.location().hash()?) {
-            Ok(session) => (session, String::new()),
-            Err(complaint) => (Session::default(), complaint),
+        let (link, complaint) = match Link::read(&window.location().hash()?) {
+            Ok(link) => (link, String::new()),
+            Err(complaint) => (Link { session: Session::default(), seen: None }, complaint),
         };
-        let branches = Branches::new(session.clone());
+        let branches = Branches::new(link.session.clone());
         let run = branches.run();
         let in_view = look::timeline::first_window(run);
         let notch = notch_for(run);
@@ -141,7 +142,7 @@ impl State {
             complaint: String::new(),
             said: 0,
         };
-        state.open(session)?;
+        state.open(link)?;
         state.measure()?;
         if !complaint.is_empty() {
             state.complain(&complaint)?;
@@ -187,8 +188,8 @@ impl State {
         self.draw(true)
     }
 
-    /// Begins a session.
-    pub(super) fn open(&mut self, session: Session) -> Result<()> {
+    /// Begins a session, at the moment that a link names.
+    pub(super) fn open(&mut self, Link { session, seen }: Link) -> Result<()> {
         let flight_us = look::usual_flight_us(self.run());
         self.branches = Branches::new(session);
         self.view.picked = None;
@@ -205,7 +206,19 @@ impl State {
         nodes.set_value(&self.run().sim().options().nodes.to_string());
         self.input("#seed")?.set_value(&session.seed.to_string());
         self.write_address()?;
+        if let Some(seen) = seen {
+            self.playing = false;
+            self.view.picked = seen.picked;
+            if let Some(complaint) = Link::go(&seen, self.branches.run_mut()) {
+                return self.complain(&complaint);
+            }
+        }
         self.draw(true)
+    }
+
+    /// Begins a session at its beginning.
+    fn begin(&mut self, session: Session) -> Result<()> {
+        self.open(Link { session, seen: None })
     }
 
     /// Begins the session that the form describes.
@@ -214,7 +227,7 @@ impl State {
         let nodes = nodes.value().parse().unwrap_or(5).clamp(1, NODES_MAX);
         let seed = self.input("#seed")?.value();
         match seed.trim().parse() {
-            Ok(seed) => self.open(Session::new(seed, Cluster::Playground(nodes))),
+            Ok(seed) => self.begin(Session::new(seed, Cluster::Playground(nodes))),
             Err(_) => self.complain("A seed is a whole number, such as 42."),
         }
     }
@@ -265,7 +278,7 @@ impl State {
                 // Short enough to read out in a room.
                 let session =
                     Session::new(u64::from(seed % 1_000_000), self.run().session().cluster);
-                return self.open(session);
+                return self.begin(session);
             }
             Action::Pick(picked) => {
                 self.view.picked = Some(picked).filter(|_| self.view.picked != Some(picked));
@@ -283,6 +296,7 @@ impl State {
                 let help: HtmlDetailsElement = find(&self.root, "#help")?.dyn_into()?;
                 help.set_open(!help.open());
             }
+            Action::Share => return self.share(),
             Action::Write => self.client_writes()?,
             Action::Do(commands) => self.command(commands)?,
         }
@@ -296,6 +310,14 @@ impl State {
             tab.set_attribute("aria-pressed", if panel == self.panel { "true" } else { "false" })?;
         }
         Ok(())
+    }
+
+    /// Puts a link to this moment into the address.
+    fn share(&mut self) -> Result<()> {
+        self.playing = false;
+        let link = format!("#{}", Link::to(self.run(), self.view.picked).print());
+        self.window.history()?.replace_state_with_url(&JsValue::NULL, "", Some(&link))?;
+        self.complain("The address is a link to this moment now: copy it.")
     }
 
     fn command(&mut self, commands: Vec<Command>) -> Result<()> {

@@ -39,6 +39,8 @@ pub struct Timeline {
     pub flags: Vec<Flag>,
     /// How many messages ended in each of as many equal parts of the whole run.
     pub density: Vec<u32>,
+    /// Messages that ended before this moment have been forgotten.
+    pub kept_from: Instant,
     /// The branches, if there are several.
     pub branches: Vec<Tab>,
     /// How the branch in view differs from the one it parted from, or the last one that parted from it.

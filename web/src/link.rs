@@ -1,0 +1,153 @@
+//! A link: a session, the moment in it that was seen, and the fingerprint that the run had there, so that
+//! a page that plays it differently can say so.
+
+use crate::run::Run;
+use crate::scene::inside::Picked;
+use crate::session::Session;
+use raft_core::id::{Index, NodeId};
+
+/// The furthest moment a link may name, in steps: a browser plays there in a few seconds.
+const STEPS_MAX: u64 = 200_000;
+
+/// What a link names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The session.
+    pub session: Session,
+    /// The moment; without one the session begins at its beginning.
+    pub seen: Option<Seen>,
+}
+
+/// What was on the screen when a link was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The moment after so many steps.
+    pub steps: u64,
+    /// The fingerprint of the run up to there.
+    pub hash: u64,
+    /// What was picked.
+    pub picked: Option<Picked>,
+}
+
+impl Link {
+    /// A link to the moment that a run is at.
+    pub fn to(run: &Run, picked: Option<Picked>) -> Self {
+        let seen = Seen { steps: run.steps(), hash: run.sim().trace_hash(), picked };
+        Self {
+            session: run.session().clone(),
+            seen: Some(seen).filter(|seen| seen.steps <= STEPS_MAX),
+        }
+    }
+
+    /// The link as a fragment: `v1.seed=42.nodes=5.at=258-8873b385063cfc48.pick=node-4`.
+    pub fn print(&self) -> String {
+        let mut link = self.session.to_link();
+        if let Some(Seen { steps, hash, picked }) = self.seen {
+            link.push_str(&format!(".at={steps}-{hash:016x}"));
+            link.push_str(&match picked {
+                Some(Picked::Node(node)) => format!(".pick=node-{node}"),
+                Some(Picked::Entry(index)) => format!(".pick=entry-{index}"),
+                Some(Picked::Message(id)) => format!(".pick=message-{id}"),
+                None => String::new(),
+            });
+        }
+        link
+    }
+
+    /// What a fragment names, with or without its `#`. An empty one is a first visit.
+    ///
+    /// # Errors
+    /// A sentence, if the link is damaged or from a later version of the page.
+    pub fn read(link: &str) -> Result<Self, String> {
+        let Some((rest, seen)) = link.split_once(".at=") else {
+            return Ok(Self { session: Session::from_link(link)?, seen: None });
+        };
+        let session = Session::from_link(rest)?;
+        let seen = self::seen(seen).ok_or(
+            "This link names a moment that is damaged or too far away. Take away all from “.at=” on.",
+        )?;
+        Ok(Self { session, seen: Some(seen) })
+    }
+
+    /// Goes to the moment. Returns a sentence if the run is not the one that was seen.
+    pub fn go(seen: &Seen, run: &mut Run) -> Option<String> {
+        run.seek(seen.steps);
+        let is_same = run.steps() == seen.steps && run.sim().trace_hash() == seen.hash;
+        (!is_same).then(|| {
+            "This link was made by another version of the simulator: what follows is not the run that was \
+             seen."
+                .to_owned()
+        })
+    }
+}
+
+fn seen(text: &str) -> Option<Seen> {
+    let (at, picked) = match text.split_once(".pick=") {
+        Some((at, picked)) => (at, Some(self::picked(picked)?)),
+        None => (text, None),
+    };
+    let (steps, hash) = at.split_once('-')?;
+    let steps = steps.parse().ok().filter(|steps| *steps <= STEPS_MAX)?;
+    Some(Seen { steps, hash: u64::from_str_radix(hash, 16).ok()?, picked })
+}
+
+fn picked(text: &str) -> Option<Picked> {
+    let (kind, number) = text.split_once('-')?;
+    let number = number.parse().ok()?;
+    Some(match kind {
+        "node" => Picked::Node(NodeId(number)),
+        "entry" => Picked::Entry(Index(number)),
+        "message" => Picked::Message(number),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::Cluster;
+
+    fn played() -> Run {
+        let mut run = Run::new(Session::new(7, Cluster::Playground(3)));
+        run.seek(300);
+        run
+    }
+
+    #[test]
+    fn link_leads_to_the_moment_that_was_seen() {
+        for picked in [
+            None,
+            Some(Picked::Node(NodeId(2))),
+            Some(Picked::Entry(Index(1))),
+            Some(Picked::Message(70)),
+        ] {
+            let link = Link::to(&played(), picked);
+            let read = Link::read(&format!("#{}", link.print())).expect("a good link");
+            assert_eq!(read, link);
+            let (mut run, seen) = (Run::new(read.session), read.seen.expect("a moment"));
+            assert_eq!(Link::go(&seen, &mut run), None);
+            assert_eq!(run.sim().trace_hash(), played().sim().trace_hash());
+        }
+    }
+
+    #[test]
+    fn link_whose_run_is_another_now_says_so() {
+        let mut link = Link::to(&played(), None);
+        let seen = link.seen.as_mut().expect("a moment");
+        seen.hash ^= 1;
+        let complaint = Link::go(seen, &mut Run::new(link.session)).expect("it differs");
+        assert!(complaint.ends_with('.') && complaint.contains("another version"));
+    }
+
+    #[test]
+    fn damaged_links_are_refused_in_a_sentence() {
+        let far = format!("v1.at={}-0", STEPS_MAX + 1);
+        for link in
+            ["v1.at=", "v1.at=5", "v1.at=5-xyz", "v1.at=5-0.pick=moon-1", "v1.at=-5-0", &far]
+        {
+            let error = Link::read(link).expect_err(link);
+            assert!(error.ends_with('.') && error.len() < 200, "{error}");
+        }
+        assert!(Link::read("v2.at=5-0").is_err());
+    }
+}
