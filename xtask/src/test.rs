@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything CI runs.
 
 use crate::run::{self, Result, cargo};
-use crate::{chaos, deny, tools, web};
+use crate::{chaos, deny, mutants, seeded, tools, web};
 use std::time::{Duration, Instant};
 
 /// A part of the whole, with a heading and a duration of its own.
@@ -21,6 +21,8 @@ const STEPS: &[Step] = &[
     Step { name: "binaries", run: binaries },
     Step { name: "tests", run: tests },
     Step { name: "real faults", run: chaos::slice },
+    Step { name: "seeded bugs", run: || seeded::run(&["--slice"]) },
+    Step { name: "mutants", run: || mutants::run(&["--slice"]) },
     Step { name: "page in a browser", run: browser },
 ];
 

@@ -12,6 +12,7 @@ pub(crate) const WASM: &str = "wasm32-unknown-unknown";
 const WASM_PACK_VERSION: &str = "0.15.1";
 const CARGO_DENY_VERSION: &str = "0.20.2";
 const CARGO_FUZZ_VERSION: &str = "0.13.2";
+const CARGO_MUTANTS_VERSION: &str = "27.1.0";
 
 /// A command that finds the tools installed here before those of the machine.
 pub(crate) fn tool<const N: usize>(name: &str, arguments: [&str; N]) -> Result<Command> {
@@ -50,6 +51,11 @@ pub(crate) fn cargo_deny() -> Result {
 /// The program that builds and runs fuzz targets.
 pub(crate) fn cargo_fuzz() -> Result {
     cargo_tool("cargo-fuzz", "cargo-fuzz", CARGO_FUZZ_VERSION, &["--locked"])
+}
+
+/// The program that makes mutants.
+pub(crate) fn cargo_mutants() -> Result {
+    cargo_tool("cargo-mutants", "cargo-mutants", CARGO_MUTANTS_VERSION, &["--locked"])
 }
 
 /// The compiler that can count what input reaches; nothing else here is built with it.
@@ -123,7 +129,12 @@ fn has_browser() -> bool {
 /// A tool that cargo can build, of exactly this version. Once built it stays in target/tools.
 fn cargo_tool(program: &str, package: &str, version: &str, options: &[&str]) -> Result {
     let has = || -> Result<bool> {
-        let printed = output(&mut tool(program, ["--version"])?);
+        let mut asked = tool(program, [])?;
+        if program == "cargo-mutants" {
+            // Cargo says the name of a command of its own first, and this one insists on it.
+            asked.arg("mutants");
+        }
+        let printed = output(asked.arg("--version"));
         Ok(printed.is_some_and(|printed| printed.split_whitespace().nth(1) == Some(version)))
     };
     if has()? {

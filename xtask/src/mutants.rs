@@ -1,0 +1,203 @@
+//! Mutants: small mistakes made in the core, one at a time, and whether a test notices.
+
+use crate::run::{self, Result, cargo};
+use crate::tools;
+use std::collections::BTreeSet;
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+
+/// Fewer in a hundred that are noticed are too few.
+const CAUGHT_PERCENT_MIN: usize = 85;
+
+/// The mutants that no test notices, with reasons.
+const SURVIVORS: &str = "tests/mutants.txt";
+
+/// What CI has the time for: on what majorities agree, and what waits for the disk.
+const SLICE: [&str; 2] = ["core/src/raft/quorum.rs", "core/src/raft/outbox.rs"];
+
+/// What is mutated: these modules and all inside.
+const MODULES: [&str; 3] = ["core/src/kv", "core/src/raft", "core/src/wal"];
+
+/// Some tests, and how they are built.
+struct Pass {
+    profile: &'static str,
+    packages: &'static [&'static str],
+    targets: &'static [&'static str],
+    features: &'static str,
+    /// After so many seconds the tests come to no end any more: many times what they take.
+    timeout_s: u32,
+}
+
+/// The quick ones first: each pass is only for what survived those before.
+const PASSES: [Pass; 3] = [
+    Pass {
+        profile: "mutants",
+        packages: &["raft-tests"],
+        targets: &["--test=scripts"],
+        features: "",
+        timeout_s: 20,
+    },
+    Pass {
+        profile: "dev",
+        packages: &["raft-core", "raft-tests"],
+        targets: &["--lib", "--test=formats", "--test=images", "--test=properties"],
+        features: "",
+        timeout_s: 300,
+    },
+    Pass {
+        profile: "dev",
+        packages: &["raft-tests"],
+        targets: &["--test=simulation"],
+        features: "raft-tests/sim",
+        timeout_s: 300,
+    },
+];
+
+/// Makes all mutants, or a slice of them, and runs the tests on each.
+pub(crate) fn run(arguments: &[&str]) -> Result {
+    let slice = match arguments {
+        [] => false,
+        ["--slice"] => true,
+        other => return Err(format!("cannot make sense of `{}`", other.join(" "))),
+    };
+    tools::cargo_mutants()?;
+    let folder = run::target_dir()?.join("mutants");
+    let passes = if slice { &PASSES[..1] } else { &PASSES[..] };
+    let mut viable = Vec::new();
+    for (number, tests) in (0..).zip(passes) {
+        tests.run_unmutated()?;
+        tests.run_on_mutants(&folder, number > 0, slice)?;
+        if number == 0 {
+            for list in ["caught", "timeout", "missed"] {
+                viable.extend(lines(&folder, list)?);
+            }
+        }
+    }
+    let missed = lines(&folder, "missed")?;
+    let percent = sum_up(&viable, &missed);
+    let listed = listed()?;
+    let survivors =
+        missed.iter().map(|mutant| in_words(mutant)).collect::<Result<BTreeSet<_>>>()?;
+    for noticed in listed.difference(&survivors).filter(|_| !slice) {
+        println!("noticed now, and still in {SURVIVORS}: {noticed}");
+    }
+    let unlisted: Vec<&String> = survivors.difference(&listed).collect();
+    for survivor in &unlisted {
+        println!("nobody notices: {survivor}");
+    }
+    match unlisted.len() {
+        0 if percent >= CAUGHT_PERCENT_MIN || slice => Ok(()),
+        0 => Err(format!("{percent} % of the mutants are noticed; it takes {CAUGHT_PERCENT_MIN}")),
+        count => Err(format!(
+            "{count} mutants survive that {SURVIVORS} does not name; write the test that notices them, \
+             or name them there with the reason why there can be none"
+        )),
+    }
+}
+
+impl Pass {
+    /// What fails without a mutant would seem to notice every one.
+    fn run_unmutated(&self) -> Result {
+        let mut command = cargo(["test", "--quiet", "--no-default-features", "--features"]);
+        command.args([self.features, "--profile", self.profile]).args(self.targets);
+        command.args(self.packages.iter().map(|package| format!("--package={package}")));
+        run::run(&mut command)
+    }
+
+    /// On each mutant, or on each that has survived so far.
+    fn run_on_mutants(&self, folder: &Path, survivors_only: bool, slice: bool) -> Result {
+        let mut command = tools::tool("cargo", ["mutants", "--no-default-features", "--features"])?;
+        command.args([self.features, "--profile", self.profile, "--output"]).arg(folder);
+        command.args(self.packages.iter().map(|package| format!("--test-package={package}")));
+        command.args(self.targets.iter().map(|target| format!("--cargo-arg={target}")));
+        command.arg(format!("--timeout={}", self.timeout_s));
+        command.args(["--baseline=skip", "--colors=never", "--no-times"]);
+        if survivors_only {
+            // A test that does not end has noticed something, too.
+            let ended = lines(folder, "timeout")?.join("\n") + "\n";
+            let path = list_of(folder, "caught");
+            let mut caught = OpenOptions::new().append(true).open(&path).map_err(cannot(&path))?;
+            caught.write_all(ended.as_bytes()).map_err(cannot(&path))?;
+            command.arg("--iterate");
+        }
+        if slice {
+            command.args(SLICE.map(|file| format!("--file={file}")));
+        } else {
+            command.args(MODULES.map(|module| format!("--file={module}.rs")));
+            command.args(MODULES.map(|module| format!("--file={module}/**")));
+            command.arg(format!("--jobs={}", jobs()));
+        }
+        succeed(&mut command)
+    }
+}
+
+fn jobs() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Survivors and tests that do not end are no failure here: 2 and 3.
+fn succeed(command: &mut Command) -> Result {
+    let line = run::line(command);
+    eprintln!("$ {line}");
+    let status = command.status().map_err(|error| run::not_started(&line, &error))?;
+    match status.code() {
+        Some(0 | 2 | 3) => Ok(()),
+        _ => Err(format!("`{line}` failed ({status}); what it printed above says why")),
+    }
+}
+
+/// Prints the figures, and returns how many of a hundred were noticed.
+fn sum_up(viable: &[String], missed: &[String]) -> usize {
+    let line = |name: &str, folder: &str| {
+        let count = |mutants: &[String]| mutants.iter().filter(|m| m.starts_with(folder)).count();
+        let (all, missed) = (count(viable), count(missed));
+        let permille = (all - missed) * 1000 / all.max(1);
+        let percent = format!("{}.{} %", permille / 10, permille % 10);
+        println!("{name}: {all} mutants, {} noticed, {missed} not: {percent}", all - missed);
+        permille / 10
+    };
+    for module in MODULES {
+        line(module, module);
+    }
+    line("in all", "core")
+}
+
+/// The survivors that are known, in words.
+fn listed() -> Result<BTreeSet<String>> {
+    let path = Path::new(SURVIVORS);
+    let text = fs::read_to_string(path).map_err(cannot(path))?;
+    let entries = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    Ok(entries.map(str::to_owned).collect())
+}
+
+/// A mutant as it is listed: by the line of code and not by its number, which changes with every line
+/// above it.
+fn in_words(mutant: &str) -> Result<String> {
+    let mut parts = mutant.splitn(4, ':');
+    let (Some(path), Some(number), Some(_column), Some(change)) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(format!("cargo-mutants calls a mutant `{mutant}`"));
+    };
+    let number: usize = number.parse().map_err(|_| format!("no line number in `{mutant}`"))?;
+    let text = fs::read_to_string(path).map_err(cannot(Path::new(path)))?;
+    let code = text.lines().nth(number - 1).unwrap_or_default().trim();
+    Ok(format!("{path} | {code} | {}", change.trim()))
+}
+
+fn lines(folder: &Path, list: &str) -> Result<Vec<String>> {
+    let path = list_of(folder, list);
+    let text = fs::read_to_string(&path).map_err(cannot(&path))?;
+    Ok(text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect())
+}
+
+fn list_of(folder: &Path, list: &str) -> std::path::PathBuf {
+    folder.join("mutants.out").join(list).with_extension("txt")
+}
+
+fn cannot(path: &Path) -> impl Fn(std::io::Error) -> String + use<> {
+    let path = path.display().to_string();
+    move |error| format!("cannot use {path}: {error}")
+}
