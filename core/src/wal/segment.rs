@@ -171,8 +171,7 @@ impl Wal {
         if let (Some(meta), true) = (&body.snapshot, body.replaces_log) {
             self.end = meta.last.index.next();
         }
-        // A write says where the log goes on even if it brings no entries.
-        if body.first > Index(0) {
+        if !body.entries.is_empty() {
             self.end = Index(body.first.0 + body.entries.len() as u64);
         }
         let mut crc = 0;
@@ -187,7 +186,7 @@ impl Wal {
             }
             body.snapshot.clone_from(&self.snapshot);
             // And where the log goes on, so that it shows if older segments are gone that are needed.
-            if body.first == Index(0) {
+            if body.entries.is_empty() && self.end > Index(1) {
                 body.first = self.end;
             }
             bytes.clear();
