@@ -18,6 +18,9 @@ use std::time::Duration;
 /// Fast enough for every run of the tests; `cargo run --release -p raft-sim -- --seeds N` runs more.
 const SEEDS: u64 = 600;
 
+/// Runs in which data may be lost on a majority: fewer, since what is asked of them is simple.
+const BEYOND: u64 = 150;
+
 #[test]
 fn swarm_seeds_pass() {
     let next = AtomicU64::new(0);
@@ -52,6 +55,19 @@ fn swarm_seeds_pass() {
     // Most points come up in a few hundred seeds; the rare ones take thousands.
     let never: Vec<_> = points.never().collect();
     assert!(never.len() < Point::ALL.len() / 10, "{never:?}");
+}
+
+#[test]
+fn where_too_few_remember_a_cluster_halts_and_says_so_and_is_never_wrong() {
+    let (mut total, mut well) = (Counters::default(), 0);
+    for seed in 0..BEYOND {
+        let outcome = judge(&Replay::of(Options::beyond(seed)));
+        assert_eq!(outcome.failure.map(|failure| failure.to_string()), None, "beyond, seed {seed}");
+        well += u64::from(outcome.counters.halts == 0);
+        total.add(&outcome.counters);
+    }
+    assert!(total.halts > BEYOND / 10 && well > BEYOND / 10, "{} halts of {BEYOND}", total.halts);
+    assert!(total.lives_lost > 2 * BEYOND, "{total:?}");
 }
 
 #[test]

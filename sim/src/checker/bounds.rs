@@ -50,14 +50,16 @@ pub(super) fn check_message(
 ) -> Check {
     let node = view.node;
     match &message.body {
-        Body::AppendEntries { entries, prev, .. } if !entries.is_empty() => {
+        Body::AppendEntries { entries, prev, epoch, .. } if !entries.is_empty() => {
             let bytes: usize = entries.iter().map(Entry::size).sum();
             let fits = entries.len() <= limits.append_entries_max.max(1)
                 && (bytes <= limits.append_bytes_max || entries.len() == 1);
             ensure(fits, Property::Bounds, || {
                 format!("leader {node} sends {} entries of {bytes} bytes at once", entries.len())
             })?;
-            let Some(progress) = view.leads.and_then(|followers| followers.get(&to)) else {
+            let progress = view.leads.and_then(|followers| followers.get(&to));
+            // A follower that turned out to have lost its data is counted anew, in the same step.
+            let Some(progress) = progress.filter(|progress| progress.epoch == *epoch) else {
                 return Ok(());
             };
             let before = (progress.match_index.next().0..=prev.index.0)
