@@ -7,7 +7,9 @@
 //! [`address`], [`datadir`], [`identity`] and [`origin`] are what it checks before.
 
 #[cfg(seeded_bugs)]
-compile_error!("a node cannot be built with `--cfg seeded_bugs`: it would make the mistakes of others");
+compile_error!(
+    "a node cannot be built with `--cfg seeded_bugs`: it would make the mistakes of others"
+);
 
 pub mod address;
 pub mod args;
