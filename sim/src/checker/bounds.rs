@@ -58,8 +58,8 @@ pub(super) fn check_message(
                 format!("leader {node} sends {} entries of {bytes} bytes at once", entries.len())
             })?;
             let progress = view.leads.and_then(|followers| followers.get(&to));
-            // A follower that turned out to have lost its data is counted anew, in the same step.
-            let Some(progress) = progress.filter(|progress| progress.epoch == *epoch) else {
+            // One that turned out to have lost its data is counted anew, in the same step or soon.
+            let Some(progress) = progress.filter(|p| p.epoch == *epoch && !p.lost) else {
                 return Ok(());
             };
             let before = (progress.match_index.next().0..=prev.index.0)
