@@ -104,8 +104,8 @@ impl Node {
         let output = output.map_err(|error| format!("{}: {error}", self.output.display()))?;
         let copy = output.try_clone().map_err(|error| error.to_string())?;
         let clock = self.clocks.as_mut().map(|random| at_time(random.below(CLOCK_SECONDS_MAX)));
-        let clock = clock.unwrap_or_default();
-        let words = clock.iter().map(OsStr::new).chain(self.command.iter().map(OsStr::new));
+        let words =
+            clock.iter().flatten().map(OsStr::new).chain(self.command.iter().map(OsStr::new));
         let words: Vec<&OsStr> = words.collect();
         let mut command = Command::new(words[0]);
         let place = if self.is_newcomer { &self.joins[..] } else { &self.founds[..] };
