@@ -330,15 +330,16 @@ impl Checker {
         ensure(id.term == term, Property::CommitRule, || {
             format!("leader {node} of term {term} commits {id} by counting copies (§5.4.2)")
         })?;
-        let has = |voter| {
-            let member = view.configuration.members.get(&voter);
+        let has = |configuration: &Configuration, voter| {
+            let member = configuration.members.get(&voter);
             let life = member.map(|member| member.incarnation).unwrap_or_default();
             let is_own = voter == node && seen.memory.holds(id);
             is_own || self.memories(voter, life).any(|memory| memory.holds(id))
         };
         // The leader may have put another configuration into its log right after, in the same step.
         let before = members::in_force(seen.last, &self.chains, &self.founding);
-        let enough = [before, view.configuration].iter().any(|c| members::has_quorum(c, has));
+        let is_on = |c: &&Configuration| members::has_quorum(c, |voter| has(c, voter));
+        let enough = [before, view.configuration].iter().any(is_on);
         ensure(enough, Property::DurableQuorum, || {
             format!("leader {node} commits {id}, which is not on the disks of a quorum")
         })

@@ -114,7 +114,7 @@ impl Sim {
     }
 
     /// Whether a voter of this configuration has all that it had when it was admitted.
-    fn remembers(&self, configuration: &Configuration, voter: NodeId) -> bool {
+    pub(super) fn remembers(&self, configuration: &Configuration, voter: NodeId) -> bool {
         let Some(node) = self.nodes.get(voter.0 as usize - 1) else { return false };
         let admitted = configuration.members.get(&voter).map(|member| member.incarnation);
         let is_admitted = match admitted {

@@ -8,7 +8,6 @@ use crate::network::{Cargo, Place};
 use crate::node::Node;
 use crate::sometimes::Point;
 use raft_core::id::{EntryId, Incarnation, Index, NodeId};
-use raft_core::replica::Replica;
 use raft_core::request::Request;
 use raft_core::wal::Durable;
 
@@ -33,7 +32,9 @@ impl Sim {
 
     /// A node loses its power, and bytes of its disk change, if it may lose its data.
     pub(super) fn damage(&mut self, place: usize, damage: Damage, at: u32) -> Check {
-        if !self.may_lose(place, Loss::Noticed) {
+        // Who was founded alone and is not alone any more refuses to start, and a person must remove it.
+        let waits_for_ever = self.is_irreparable(place) && self.nodes.len() > 1;
+        if waits_for_ever || !self.may_lose(place, Loss::Noticed) {
             self.watch.sometimes.hit(Point::LossForbidden);
             return Ok(());
         }
@@ -51,9 +52,9 @@ impl Sim {
     /// whom that matters to: one who knows a later start, or the leader that it had acknowledged more to.
     pub(super) fn put_back(&mut self, place: usize) -> Check {
         let node = &self.nodes[place];
-        let Some(disk) = node.disk.put_back().filter(|_| !node.disk.is_damaged()) else {
-            return Ok(());
-        };
+        // Where nobody could fill it again, it would be up to a person to heed what the node says.
+        let is_fit = !node.disk.is_damaged() && !self.is_irreparable(place);
+        let Some(disk) = node.disk.put_back().filter(|_| is_fit) else { return Ok(()) };
         let Ok(found) = disk.look() else { return Ok(()) };
         let found = found.durable;
         let id = node.id;
@@ -84,8 +85,7 @@ impl Sim {
     /// Nothing can be relied on: the files are set aside, and another life begins that waits to be admitted.
     pub(super) fn start_anew(&mut self, place: usize, why: &str) -> Check {
         let node = Some(Place::Node(self.nodes[place].id));
-        if self.nodes[place].is_told_founders && self.members.len() == 1 {
-            // Nobody could fill it again: native refuses to start, and leaves everything as it is.
+        if self.is_irreparable(place) {
             self.trace.line(self.now, node, format_args!("refuses to start: {why}"));
             self.is_loss_told = true;
             return Ok(());
@@ -95,16 +95,21 @@ impl Sim {
         self.start(place)
     }
 
+    /// Whether a node was founded alone, so that nobody could fill it again: native refuses to start then,
+    /// and leaves everything as it is.
+    fn is_irreparable(&self, place: usize) -> bool {
+        self.nodes[place].is_told_founders && self.members.len() == 1
+    }
+
     /// Whether too few nodes remember, so that nothing can be decided, nobody leads, and somebody has said why:
     /// one who remembers, or one who refuses to start.
     pub(super) fn has_halted(&self) -> bool {
         let nobody_leads = !self.nodes.iter().any(Node::leads);
         let too_few = !self.has_well_quorum(|node| self.nodes[self.place(node)].abandoned);
-        let all_forgot = !self.nodes.iter().any(|node| {
-            let raft = node.replica().map(Replica::raft);
-            raft.is_some_and(|raft| {
-                let configuration = raft.configuration();
-                configuration.is_voter(node.id) && !configuration.is_stranger(node.id, node.life())
+        let all_forgot = !self.checker.configurations().any(|configuration| {
+            let mut voters = configuration.all_voters();
+            voters.any(|voter| {
+                self.nodes[self.place(voter)].is_up() && self.remembers(configuration, voter)
             })
         });
         nobody_leads && too_few && (self.is_loss_told || all_forgot)
