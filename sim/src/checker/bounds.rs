@@ -5,6 +5,7 @@ use crate::checker::violation::{Check, Property, ensure};
 use raft_core::config::Limits;
 use raft_core::id::{Index, NodeId};
 use raft_core::raft::message::{Body, Entry, Message, Payload};
+use raft_core::raft::progress::{Mode, Progress};
 
 /// What a node keeps: sessions, and the log since its snapshot.
 pub(super) fn check_node(view: &View<'_>, limits: &Limits) -> Check {
@@ -58,10 +59,11 @@ pub(super) fn check_message(
                 format!("leader {node} sends {} entries of {bytes} bytes at once", entries.len())
             })?;
             let progress = view.leads.and_then(|followers| followers.get(&to));
-            // One that turned out to have lost its data is counted anew, in the same step or soon.
-            let Some(progress) = progress.filter(|p| p.epoch == *epoch && !p.lost) else {
-                return Ok(());
-            };
+            // One that turned out to have lost its data is counted anew, in the same step or soon. Small
+            // entries for a full disk go with a question, and where the logs agree is not known then.
+            let is_counted =
+                |p: &&Progress| p.epoch == *epoch && !p.lost && p.mode == Mode::Replicate;
+            let Some(progress) = progress.filter(is_counted) else { return Ok(()) };
             let before = (progress.match_index.next().0..=prev.index.0)
                 .filter_map(|index| view.log.entry(Index(index)));
             let under_way: usize = before.map(Entry::size).sum();
