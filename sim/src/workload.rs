@@ -325,9 +325,15 @@ impl Workload {
         Some((key, Call::Set { value: value(number, bytes), condition }))
     }
 
-    /// Sends the question, again or for the first time, to some node that is up.
+    /// Sends the question, again or for the first time, to some node that is up. In the end clients are
+    /// told where the cluster has gone: of six nodes it may be one by then.
     fn ask(&mut self, client: usize, now: Instant, nodes: &[Node]) -> Act {
-        let node = &nodes[self.random.below(nodes.len() as u64) as usize];
+        let knows_a_leader =
+            |node: &&Node| node.replica().is_some_and(|replica| replica.raft().leader().is_some());
+        let told: Vec<&Node> =
+            nodes.iter().filter(|_| self.ending).filter(knows_a_leader).collect();
+        let any = self.random.below(if told.is_empty() { nodes.len() } else { told.len() } as u64);
+        let node = told.get(any as usize).copied().unwrap_or(&nodes[any as usize]);
         let Some(replica) = node.replica() else {
             // Refused at once: nothing is sent.
             let pause = self.random.duration(Duration::ZERO, self.options.patience / 4);
