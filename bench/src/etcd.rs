@@ -6,8 +6,8 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use h2::client::{ResponseFuture, SendRequest};
 use http::Request;
+use raft_native::bench::Load;
 use raft_native::bench::wire::{Answer, Question, Wire};
-use raft_native::bench::{Load, Operation};
 use raft_native::client::Failure;
 use std::future::Future;
 use std::pin::Pin;
@@ -40,14 +40,15 @@ impl Wire for ToEtcd {
     }
 
     async fn ask(&mut self, client: usize, question: Question) -> Result<(), String> {
-        let Question { operation, key, value } = question;
-        let (path, message) = match operation {
-            Operation::Put => ("/etcdserverpb.KV/Put", [field(1, &key), field(2, &value)].concat()),
-            Operation::LocalGet => {
+        let (path, message) = match question {
+            Question::Put { key, value } => {
+                ("/etcdserverpb.KV/Put", [field(1, &key), field(2, &value)].concat())
+            }
+            Question::Get(key) => ("/etcdserverpb.KV/Range", field(1, &key)),
+            Question::LocalGet(key) => {
                 // `serializable`, field 7: whatever this node has applied.
                 ("/etcdserverpb.KV/Range", [field(1, &key), vec![7 << 3, 1]].concat())
             }
-            Operation::Get | Operation::Mixed => ("/etcdserverpb.KV/Range", field(1, &key)),
         };
         let response = call(&mut self.send, &self.authority, path, &message).await?;
         self.calls.push(Box::pin(async move { Answer { client, result: finish(response).await } }));

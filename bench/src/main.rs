@@ -9,6 +9,7 @@ mod report;
 use clap::Parser;
 use cluster::{Cluster, Programs, System};
 use measure::{Workload, fill, measure};
+use raft_native::bench::Operation;
 use report::{Machine, Row};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -52,12 +53,12 @@ fn workloads() -> Vec<Workload> {
             .collect()
     };
     [
-        plain("put", &[1, 16, 64, 256, 1_000]),
-        plain("get", &[1, 16, 64, 256]),
-        plain("local get", &[64]),
+        plain(Operation::Put, &[1, 16, 64, 256, 1_000]),
+        plain(Operation::Get, &[1, 16, 64, 256]),
+        plain(Operation::LocalGet, &[64]),
         vec![
-            Workload { operation: "put", clients: 256, json: true },
-            Workload { operation: "get", clients: 256, json: true },
+            Workload { operation: Operation::Put, clients: 256, json: true },
+            Workload { operation: Operation::Get, clients: 256, json: true },
         ],
     ]
     .concat()

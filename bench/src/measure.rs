@@ -3,7 +3,7 @@
 use crate::cluster::{Cluster, System};
 use crate::etcd::ToEtcd;
 use raft_native::bench::wire::ToNode;
-use raft_native::bench::{Load, Operation, Report};
+use raft_native::bench::{CLIENTS_EACH, Load, Operation, Report};
 use raft_native::socket::Form;
 use serde::Serialize;
 use std::process::{Child, Command, Stdio};
@@ -12,14 +12,11 @@ use std::time::Duration;
 /// How long a load lasts before it is measured.
 const WARM_UP: Duration = Duration::from_secs(1);
 
-/// Clients that share a connection.
-const CLIENTS_EACH: usize = 16;
-
 /// What is asked, and by how many.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Workload {
-    /// Puts, gets or local gets.
-    pub(crate) operation: &'static str,
+    /// What is asked.
+    pub(crate) operation: Operation,
     /// Clients at a time.
     pub(crate) clients: usize,
     /// JSON instead of the binary form; etcd has none, and is asked in its own.
@@ -49,16 +46,12 @@ impl Workload {
     /// What is asked, in words.
     pub(crate) fn name(&self) -> String {
         let form = if self.json { " (JSON)" } else { "" };
-        format!("{}{form}, {} clients", self.operation, self.clients)
+        format!("{}{form}, {} clients", self.operation.name(), self.clients)
     }
 
     fn load(&self, keys: u64, value_bytes: usize, duration: Duration) -> Load {
         Load {
-            operation: match self.operation {
-                "put" => Operation::Put,
-                "get" => Operation::Get,
-                _ => Operation::LocalGet,
-            },
+            operation: self.operation,
             clients: self.clients,
             connections: self.clients.div_ceil(CLIENTS_EACH),
             keys,
@@ -77,7 +70,7 @@ pub(crate) async fn fill(
     keys: u64,
     value_bytes: usize,
 ) -> Result<(), String> {
-    let put = Workload { operation: "put", clients: 256, json: false };
+    let put = Workload { operation: Operation::Put, clients: 256, json: false };
     let load = put.load(keys, value_bytes, Duration::ZERO);
     let leader = leader_address(cluster)?;
     let filled = match system {

@@ -89,7 +89,8 @@ impl Row {
                 None => "-".to_owned(),
             };
             let ratio = match (&ours, &etcd) {
-                (Some(ours), Some(etcd)) => {
+                // Nothing is no part of nothing: reads sync neither here nor there.
+                (Some(ours), Some(etcd)) if etcd.least > 0.0 => {
                     // The worst and the best that any two repetitions give.
                     let (low, high) = (ours.least / etcd.most, ours.most / etcd.least);
                     format!("**{:.2}x** ({low:.2}-{high:.2})", ours.median / etcd.median)

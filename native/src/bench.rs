@@ -7,9 +7,11 @@ pub mod wire;
 
 use crate::client::{self, Failure};
 use crate::socket::Form;
+use clap::ValueEnum;
 use hdrhistogram::Histogram;
 use lane::Lane;
 use raft_core::id::NodeId;
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,16 +23,20 @@ use wire::Wire;
 /// The longest latency told apart, in microseconds: what takes longer counts as this.
 const LATENCY_US_MAX: u64 = 60_000_000;
 
+/// Clients that share a connection, if nobody says otherwise.
+pub const CLIENTS_EACH: usize = 16;
+
 /// What is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub enum Operation {
-    /// Writes of random keys, each in a session, as the client library makes them.
+    /// Writes of random keys
     Put,
-    /// Linearizable reads of random keys.
+    /// Linearizable reads
     Get,
-    /// Reads of what the node asked has applied.
+    /// Reads of what the node asked has applied
     LocalGet,
-    /// Puts and linearizable gets, one as often as the other.
+    /// As many puts as gets
     Mixed,
 }
 
@@ -93,6 +99,18 @@ pub async fn leader(cluster: &[String], timeout: Duration) -> Result<(NodeId, St
         }
     }
     Err(failure)
+}
+
+impl Operation {
+    /// Its name, as on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Put => "put",
+            Self::Get => "get",
+            Self::LocalGet => "local-get",
+            Self::Mixed => "mixed",
+        }
+    }
 }
 
 impl Load {

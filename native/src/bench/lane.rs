@@ -152,14 +152,19 @@ impl<W: Wire> Lane<W> {
                 _ => return Ok(()),
             },
         };
-        let operation = match self.load.operation {
-            Operation::Mixed if self.random.next_u32().is_multiple_of(2) => Operation::Put,
-            Operation::Mixed => Operation::Get,
-            operation => operation,
-        };
         let key = Bytes::from(format!("bench/{number:010}"));
+        let is_put = match self.load.operation {
+            Operation::Put => true,
+            Operation::Get | Operation::LocalGet => false,
+            Operation::Mixed => self.random.next_u32().is_multiple_of(2),
+        };
+        let question = match self.load.operation {
+            _ if is_put => Question::Put { key, value: self.value.clone() },
+            Operation::LocalGet => Question::LocalGet(key),
+            _ => Question::Get(key),
+        };
         self.asked_at[client] = Some(now);
-        self.wire.ask(client, Question { operation, key, value: self.value.clone() }).await
+        self.wire.ask(client, question).await
     }
 
     fn is_over(&self) -> bool {

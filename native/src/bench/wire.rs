@@ -1,7 +1,7 @@
 //! What a load is put on. `raft-cli bench` has one implementation, and whoever compares has more: the
 //! generator is the same for all.
 
-use super::{Load, Operation};
+use super::Load;
 use crate::client::{Connection, Failure};
 use crate::socket::{self, Fault};
 use bytes::Bytes;
@@ -44,13 +44,18 @@ pub trait Wire: Sized + Send + 'static {
 
 /// What a client asks.
 #[derive(Clone, Debug)]
-pub struct Question {
-    /// [`Operation::Mixed`] is none of these.
-    pub operation: Operation,
-    /// Which key.
-    pub key: Bytes,
-    /// What a put gives it.
-    pub value: Bytes,
+pub enum Question {
+    /// To give a key a value; ours in a session, as the client library does.
+    Put {
+        /// The key.
+        key: Bytes,
+        /// Its new value.
+        value: Bytes,
+    },
+    /// For the newest value of a key.
+    Get(Bytes),
+    /// For the value that the server asked has.
+    LocalGet(Bytes),
 }
 
 /// What a client is told: whether it was done, or else the code of the failure.
@@ -80,15 +85,11 @@ impl Wire for ToNode {
     }
 
     async fn ask(&mut self, client: usize, question: Question) -> Result<(), String> {
-        let Question { operation, key, value } = question;
-        let request = match operation {
-            Operation::Get | Operation::Mixed => {
-                Request::Read { read: Read::Get { key }, consistency: Consistency::Linearizable }
-            }
-            Operation::LocalGet => {
-                Request::Read { read: Read::Get { key }, consistency: Consistency::Local }
-            }
-            Operation::Put => {
+        let read = |key, consistency| Request::Read { read: Read::Get { key }, consistency };
+        let request = match question {
+            Question::Get(key) => read(key, Consistency::Linearizable),
+            Question::LocalGet(key) => read(key, Consistency::Local),
+            Question::Put { key, value } => {
                 let session = &mut self.sessions[client];
                 session.sequence = session.sequence.next();
                 let write = Write::Set { key, value, condition: Condition::Any };

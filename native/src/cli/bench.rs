@@ -4,10 +4,10 @@ use super::Stop;
 use super::args::seconds;
 use super::output::{Output, print};
 use crate::bench::wire::ToNode;
-use crate::bench::{self, Load, Operation, Report};
+use crate::bench::{self, CLIENTS_EACH, Load, Operation, Report};
 use crate::client::Failure;
 use crate::socket::Form;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::json;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
@@ -21,14 +21,11 @@ Examples:
 It writes keys named bench/0000000000 and on, and leaves them there.
 Each client asks its next question when the last is answered; 16 of them share a connection.";
 
-/// Clients that share a connection if nothing is said.
-const CLIENTS_EACH: usize = 16;
-
 #[derive(Args, Debug)]
 pub(super) struct Bench {
     /// What is asked
-    #[arg(value_enum, default_value_t = Workload::Put)]
-    workload: Workload,
+    #[arg(value_enum, value_name = "WORKLOAD", default_value_t = Operation::Put)]
+    operation: Operation,
     /// How many clients
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = one_to(4_096))]
     clients: u64,
@@ -55,18 +52,6 @@ pub(super) struct Bench {
     no_fill: bool,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Workload {
-    /// Writes of random keys
-    Put,
-    /// Linearizable reads
-    Get,
-    /// Reads of what the node asked has applied
-    LocalGet,
-    /// As many puts as gets
-    Mixed,
-}
-
 fn one_to(most: u64) -> clap::builder::RangedU64ValueParser<u64> {
     clap::value_parser!(u64).range(1..=most)
 }
@@ -80,7 +65,7 @@ pub(super) async fn run(
     let clients = bench.clients as usize;
     let connections = bench.connections.map_or(clients.div_ceil(CLIENTS_EACH), |n| n as usize);
     let load = Load {
-        operation: bench.workload.into(),
+        operation: bench.operation,
         clients,
         connections: connections.min(clients),
         keys: bench.keys,
@@ -93,12 +78,11 @@ pub(super) async fn run(
     let addresses = if bench.all_nodes { cluster.to_vec() } else { vec![address] };
     let to = if bench.all_nodes { "all nodes".to_owned() } else { format!("leader {leader}") };
     let Load { connections, keys, value_bytes, .. } = load;
-    let word = bench.workload.to_possible_value().expect("every workload has a word");
-    let word = word.get_name();
+    let word = load.operation.name();
     output.remark(&format!(
         "{word}: {clients} clients, {connections} connections, to {to}; {keys} keys, {value_bytes} B values"
     ));
-    if !matches!(bench.workload, Workload::Put) && !bench.no_fill {
+    if load.operation != Operation::Put && !bench.no_fill {
         let mut filled = 0;
         let fill = load.fill::<ToNode>(&addresses, |more| {
             filled += more;
@@ -113,18 +97,18 @@ pub(super) async fn run(
     });
     let report = report.await?;
     say_passing("");
-    print_report(&report, word, &load, output)?;
+    print_report(&report, &load, output)?;
     all_went_well(&report)
 }
 
-fn print_report(report: &Report, word: &str, load: &Load, output: &Output) -> io::Result<()> {
+fn print_report(report: &Report, load: &Load, output: &Output) -> io::Result<()> {
     let latency = &report.latency_us;
     let at = |quantile: f64| latency.value_at_quantile(quantile);
     let (rate, seconds) = (report.rate(), report.elapsed.as_secs_f64());
     let failed: u64 = report.failed.values().sum();
     if output.json {
         return output.json(&json!({
-            "workload": word,
+            "workload": load.operation.name(),
             "clients": load.clients,
             "connections": load.connections,
             "keys": load.keys,
@@ -170,16 +154,5 @@ fn all_went_well(report: &Report) -> Result<(), Stop> {
 fn say_passing(line: &str) {
     if io::stderr().is_terminal() {
         let _ = write!(io::stderr(), "\r\x1b[K{line}");
-    }
-}
-
-impl From<Workload> for Operation {
-    fn from(workload: Workload) -> Self {
-        match workload {
-            Workload::Put => Self::Put,
-            Workload::Get => Self::Get,
-            Workload::LocalGet => Self::LocalGet,
-            Workload::Mixed => Self::Mixed,
-        }
     }
 }
