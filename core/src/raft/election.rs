@@ -114,7 +114,7 @@ impl Raft {
             }
             Some(why) => {
                 if matches!(why, VoteRefusal::LogBehind { .. }) {
-                    self.is_asked_in_vain();
+                    self.note_asked_in_vain();
                 }
                 let event = Event::VoteRefused { candidate: from, campaign, pre_vote, why };
                 self.output.events.push(event);

@@ -122,7 +122,7 @@ impl Raft {
     }
 
     /// A candidate was refused its vote because of this server's log.
-    pub(super) fn is_asked_in_vain(&mut self) {
+    pub(super) fn note_asked_in_vain(&mut self) {
         self.lives.asked_in_vain = self.configuration().members.contains_key(&self.id());
     }
 
