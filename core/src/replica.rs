@@ -221,7 +221,8 @@ impl Replica {
         }
         self.waiting.confirm(reads);
         self.effects.events.extend(events);
-        self.effects.dropped.extend(forgotten.into_iter().map(Dropped::Entries));
+        let forgotten = forgotten.into_iter().filter(|entries| !entries.is_empty());
+        self.effects.dropped.extend(forgotten.map(Dropped::Entries));
         self.chunks.extend(chunks.into_iter().map(|wanted| (wanted.to, wanted)));
     }
 

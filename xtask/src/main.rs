@@ -21,28 +21,32 @@ use std::process::ExitCode;
 const HELP: &str = "\
 usage: cargo xtask COMMAND
 
-  demo         build everything, run three nodes on localhost:8001..8003 until Ctrl-C
+  demo         build everything, run three nodes on localhost:8001..8003
   test         everything CI runs
   web          build the page into web/dist
-  chaos        real nodes under kill -9, power cuts, full disks, broken links, and what else there is
-  explore      see everything that can happen to a small cluster, within bounds
-  fuzz         run the fuzz targets for as long as you say
-  soak         run simulated seeds for as long as you say
-  mutants      make a thousand small mistakes in the core and see that tests notice
-  seeded-bugs  make the mistakes of other Rafts and see each caught by the simulator
-  bench        measure how fast it is, beside etcd
-  deny         check licences, advisories and duplicates of the dependencies
+  chaos        real nodes under kill -9, power cuts, full disks, broken links
+  explore      everything that can happen to a small cluster, within bounds
+  fuzz         any bytes into every reader, for as long as you say
+  soak         simulated seeds, for as long as you say
+  mutants      a thousand small mistakes in the core: do tests notice?
+  seeded-bugs  the mistakes of other Rafts: does the simulator catch each?
+  bench        how fast it is, beside etcd
+  deny         licences, advisories and duplicates of the dependencies
   help         this, or `cargo xtask help COMMAND`
 
-Exit status: 0 done, 1 failed (the last line says why), 2 usage.
+Exit status: 0 done, 1 failed (the last line says why), 2 unknown command.
+
+  cargo xtask demo
+  cargo xtask help soak
 ";
 
 const HELP_DEMO: &str = "\
 usage: cargo xtask demo [--keep]
 
-Builds the page and the binaries (release), starts three nodes on localhost:8001, 8002 and 8003 and
-shows what they print as `Node 1: ...`. Every node serves the page at its address. A node that dies
-is reported and the others go on. Ctrl-C stops them all.
+Builds the page and the binaries (release), starts three nodes on
+localhost:8001, 8002 and 8003 and shows what they print as `Node 1: ...`. Every
+node serves the page at its address. A node that dies is reported and the others
+go on. Ctrl-C stops them all.
 
   cargo xtask demo           a fresh cluster: target/demo is emptied first
   cargo xtask demo --keep    go on with the data of the demo before
@@ -51,11 +55,14 @@ is reported and the others go on. Ctrl-C stops them all.
 const HELP_TEST: &str = "\
 usage: cargo xtask test
 
-Runs everything CI runs, in order, and stops at the first step that fails: formatting, the
-dependencies' licences, the page, lints, documentation, the tests of every crate (simulated seeds and
-real processes included), and the page's tests in a browser. Fetches what it needs: the wasm target
-through rustup; wasm-bindgen, wasm-pack and cargo-deny into target/tools; Chromium through apt-get
-where that may be used. What it cannot fetch it names. Nothing is skipped.
+Runs everything CI runs, in order, and stops at the first step that fails:
+formatting, the dependencies' licences, the page, lints, documentation, the
+tests of every crate (simulated seeds and real processes included), real faults,
+seeded bugs and mutants (a slice of each), and the page's tests in a browser.
+Fetches what it needs: the wasm target through rustup; wasm-bindgen, wasm-pack,
+cargo-deny and cargo-mutants into target/tools; Chromium through apt-get where
+that may be used. What it cannot fetch it names. Nothing is skipped. At the end
+it says how long each step took.
 
   cargo xtask test
 ";
@@ -63,33 +70,38 @@ where that may be used. What it cannot fetch it names. Nothing is skipped.
 const HELP_WEB: &str = "\
 usage: cargo xtask web [--serve [PORT]]
 
-Builds the page into web/dist: index.html, style.css, boot.js, raft_web.js and raft_web_bg.wasm. They are
-static files; any web server will do, and nodes built afterwards carry them inside.
+Builds the page into web/dist: index.html, style.css, boot.js, raft_web.js and
+raft_web_bg.wasm. They are static files; any web server will do, and nodes built
+afterwards carry them inside.
 
   cargo xtask web                 build
-  cargo xtask web --serve         build, then serve on http://localhost:8080/ until Ctrl-C
+  cargo xtask web --serve         and serve it on http://localhost:8080/
   cargo xtask web --serve 9000    the same on another port
 ";
 
 const HELP_DENY: &str = "\
 usage: cargo xtask deny
 
-Runs cargo-deny with deny.toml: licences, duplicates, sources and security advisories. `test` checks
-all but the advisories, whose database is fetched here each time.
+Runs cargo-deny with deny.toml: licences, duplicates, sources and security
+advisories. `test` checks all but the advisories, whose database is fetched here
+each time.
 
   cargo xtask deny
 ";
 
 const HELP_BENCH: &str = "\
-usage: cargo xtask bench [--repetitions N] [--seconds N] [--only WORDS] [--dir DIR]
+usage: cargo xtask bench [--repetitions N] [--seconds N] [--keys N]
+                         [--value-bytes N] [--only WORDS] [--dir DIR]
 
-Builds the node and the generator (release) and measures raft-kv and etcd in turn: three nodes each on this
-machine, fresh directories on a real disk, the same load from the same generator. Prints requests per
-second, latencies, processor time, syncs, and the ratios with their spread; leaves the table in DIR/bench.md
-and the figures in DIR/bench.json. Uses the etcd that ETCD names, or the machine's, or Debian's package,
-unpacked into target/tools. Leave the machine alone meanwhile.
+Builds the node and the generator (release) and measures raft-kv and etcd in
+turn: three nodes each on this machine, fresh directories on a real disk, the
+same load from the same generator. Prints requests per second, latencies,
+processor time, syncs, and the ratios with their spread; leaves the table in
+DIR/bench.md and the figures in DIR/bench.json. Uses the etcd that ETCD names,
+or the machine's, or Debian's package, unpacked into target/tools. Leave the
+machine alone meanwhile.
 
-  cargo xtask bench                                      about seven minutes
+  cargo xtask bench                                    about seven minutes
   cargo xtask bench --only put --repetitions 1
   ETCD=/opt/etcd/etcd cargo xtask bench --dir /mnt/ssd
 ";
@@ -97,38 +109,44 @@ unpacked into target/tools. Leave the machine alone meanwhile.
 const HELP_CHAOS: &str = "\
 usage: cargo xtask chaos --minutes M [--seed S] [--nodes 3|5] [--only WORDS]
 
-Builds the node (release), runs clusters of it, and does to them what the machine allows: kill -9, SIGSTOP,
-proxies that cut, delay and break every link, full and slow and failing disks, power cuts, lost and damaged
-data, nodes that come and go. Clients keep them busy meanwhile; what they were told must be linearizable,
-and nothing that was acknowledged may be missing. As root in namespaces of its own, so that nothing is left
-behind; with fewer rights it does less, and says what. The last line has the figures; exits 1 if anything
-is wrong, and then names the folder with the histories and what the nodes printed.
+Builds the node (release), runs clusters of it, and does to them what the
+machine allows: kill -9, SIGSTOP, proxies that cut, delay and break every link,
+full and slow and failing disks, power cuts, lost and damaged data, clocks of
+their own, nodes that come and go. Clients keep them busy meanwhile; what they
+were told must be linearizable, and nothing that was acknowledged may be
+missing. As root in namespaces of its own, so that nothing is left behind; with
+fewer rights it does less, and says what. The last line has the figures; exits 1
+if anything is wrong, and then names the folder with the histories and what the
+nodes printed.
 
   cargo xtask chaos --minutes 10
-  cargo xtask chaos --minutes 2 --seed 7               the same faults in the same order
-  cargo xtask chaos --minutes 2 --only 'power cut'     only faults that are called so
+  cargo xtask chaos --minutes 2 --seed 7       the same faults in the same order
+  cargo xtask chaos --minutes 0.5 --only 'power cut'    only faults called so
 ";
 
 const HELP_EXPLORE: &str = "\
 usage: cargo xtask explore [--states N] [--minutes M]
 
-Takes three nodes with the real core through everything that can happen to them, within bounds: every
-order of messages, losses, deadlines, crashes, writes, reads, changes of the members. Checks every property
-after every step, and shows a violation as the shortest way to it. One line for each exploration; the last
-line sums up. Exits 1 on any violation.
+Takes one to four nodes with the real core through everything that can happen to
+them, within bounds: every order of messages, losses, deadlines, crashes,
+writes, reads, changes of the members. Checks every property after every step,
+and shows a violation as the shortest way to it. One line for each set of
+bounds; then one that sums up. Exits 1 on any violation. M is a whole number.
 
-  cargo xtask explore                     at most 10,000,000 states for each set of bounds
-  cargo xtask explore --states 100000000  more of those that are larger
-  cargo xtask explore --minutes 10        what comes first in that time
+  cargo xtask explore                     at most 10,000,000 states for each set
+  cargo xtask explore --states 100000000  more of the larger sets
+  cargo xtask explore --minutes 10        each set has its share of the time
 ";
 
 const HELP_FUZZ: &str = "\
 usage: cargo xtask fuzz --minutes M [TARGET]...
 
-Runs the fuzz targets one after the other, M minutes each: arguments, frames, http, logs, peers, snapshots.
-They are the functions of tests/properties. Needs a C++ compiler; fetches a nightly toolchain through rustup
-and cargo-fuzz into target/tools. What the targets learn stays in fuzz/corpus, and an input that fails is
-left in fuzz/artifacts. Exits 1 if one does.
+Runs the fuzz targets one after the other, M minutes each, a whole number:
+arguments, frames, http, logs, peers, snapshots. They are the functions of
+tests/properties. Needs a C++ compiler; fetches a nightly toolchain through
+rustup and cargo-fuzz into target/tools. What the targets learn stays in
+fuzz/corpus, and an input that fails is left in fuzz/artifacts. A line of
+figures for each; exits 1 if one fails.
 
   cargo xtask fuzz --minutes 10
   cargo xtask fuzz --minutes 60 peers
@@ -137,37 +155,44 @@ left in fuzz/artifacts. Exits 1 if one does.
 const HELP_MUTANTS: &str = "\
 usage: cargo xtask mutants [--slice]
 
-Makes small mistakes in core/src/raft, core/src/wal and core/src/kv, one at a time, and runs the tests on
-each: the golden scripts, then the formats, crash images and properties, then simulated seeds, each only for
-what survived those before. Fetches cargo-mutants into target/tools. What is not noticed must be listed in
-tests/mutants.txt with the reason. The last lines have the figures; exits 1 below 85 %, and if something
-survives that is not listed. What was tried is in target/mutants/mutants.out.
+Makes small mistakes in core/src/raft, core/src/wal and core/src/kv, one at a
+time, and runs the tests on each: the golden scripts, then the formats, crash
+images and properties, then simulated seeds, each only for what survived those
+before. Fetches cargo-mutants into target/tools. What is not noticed must be
+listed in tests/mutants.txt with the reason. The last lines have the figures;
+exits 1 below 85 %, and if something survives that is not listed. What was tried
+is in target/mutants/mutants.out.
 
   cargo xtask mutants            all of them; takes hours
-  cargo xtask mutants --slice    majorities, and what waits for the disk: a minute
+  cargo xtask mutants --slice    of two files only: a minute (`test` does it)
 ";
 
 const HELP_SOAK: &str = "\
-usage: cargo xtask soak --minutes M [--seed-from S]
+usage: cargo xtask soak --minutes M [--seed-from S] [--points] [--beyond]
 
-Runs simulated clusters under faults on all cores, each seed another one, with every check after every event.
-The first seed that fails ends it and is made small. The last line sums up: seeds, simulated time, events,
-faults, elections, commits, violations. Exits 1 on any violation, and if after 20,000 seeds some point that
-runs must come to was never reached.
+Runs simulated clusters under faults on all cores, each seed another one, with
+every check after every event. The first seed that fails ends it and is made
+small. The last line sums up: seeds, simulated time, events, faults, elections,
+commits, violations. Exits 1 on any violation, and if after 20,000 seeds some
+point that runs must come to was never reached; --points prints them all. With
+--beyond data may be lost on a majority, and then the cluster must halt. M is a
+whole number.
 
   cargo xtask soak --minutes 5
   cargo xtask soak --minutes 480 --seed-from 1000000
 ";
 
 const HELP_SEEDED: &str = "\
-usage: cargo xtask seeded-bugs [--slice | [--seeds COUNT] [--only NUMBER]...]
+usage: cargo xtask seeded-bugs [--slice]
+       cargo xtask seeded-bugs [--seeds COUNT] [--only NUMBER]... [--at-least N]
 
-Builds the simulator with mistakes that other implementations of Raft have shipped (core/src/seeded.rs),
-makes them one by one, and prints a table: what caught each, and how many seeds that took. Exits 1 if one
-is not caught.
+Builds the simulator with mistakes that other implementations of Raft have
+shipped (core/src/seeded.rs), makes them one by one, and prints a table: what
+caught each, and how many seeds that took. Exits 1 if one is not caught, or
+fewer than --at-least says.
 
-  cargo xtask seeded-bugs                      all of them, at most 100,000 seeds each
-  cargo xtask seeded-bugs --slice              all of them, 60 seeds each: most must be caught (`test` does it)
+  cargo xtask seeded-bugs                    at most 100,000 seeds for each
+  cargo xtask seeded-bugs --slice            60 seeds for each (`test` does it)
   cargo xtask seeded-bugs --only B01 --seeds 5000
 ";
 

@@ -9,8 +9,8 @@ use crate::raft::message::Message;
 use crate::seeded::{Bug, makes};
 use std::collections::VecDeque;
 
-/// Most messages held: a disk that hangs must not fill the memory with answers to those who ask again and again.
-/// What is not held is lost, as in any network, and asked for again.
+/// Most messages held: a disk that hangs must not fill the memory with answers to those who ask again and
+/// again. What is not held is lost, as in any network, and asked for again.
 const HELD_MAX: usize = 1024;
 
 /// Messages that may go, and messages that wait for the disk.
