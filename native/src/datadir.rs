@@ -32,6 +32,9 @@ const IDENTITY: &str = "identity";
 /// What the names of files begin with that an earlier life left.
 const SET_ASIDE: &str = "damaged-";
 
+/// What is left to do about a directory that nobody may touch.
+const RUN_ON: &str = "keep it for repair and run on the other nodes";
+
 /// The directory: its path, and the open and locked folder itself.
 #[derive(Debug)]
 pub struct DataDir {
@@ -149,7 +152,7 @@ impl Found {
         let memory = match content {
             Content::Whole(memory) => Some(memory),
             Content::Nothing => None,
-            Content::Damaged { why, .. } => return Err(damaged(&path, &why)),
+            Content::Damaged { why, .. } => return Err(damaged(&path, &why, RUN_ON)),
         };
         remove(&listing.temporary).map_err(cannot)?;
         let mut spares = listing.spares.clone();
@@ -204,9 +207,14 @@ impl Found {
         })
     }
 
-    /// The refusal of a directory that is damaged, or an older copy, where nobody could refill it.
-    pub fn irreparable(&self, why: &str) -> Refusal {
-        damaged(&self.path, why)
+    /// The refusal of a directory that is damaged, or an older copy, of a node that knows of no other. Its
+    /// cluster may have grown, but only what cannot be relied on could say so.
+    pub fn lone_founder_lost(&self, why: &str) -> Refusal {
+        damaged(
+            &self.path,
+            why,
+            "if other nodes have joined, start it with --join and the address of one",
+        )
     }
 }
 
@@ -377,8 +385,14 @@ impl Content {
         owners.dedup();
         match owners[..] {
             [owner] => Ok(Self::Damaged { owner, why: why.to_owned() }),
-            [] => Err(damaged(path, &format!("{why}, and no other file tells whose it is"))),
-            _ => Err(damaged(path, &format!("{why}, and its other files are of several nodes"))),
+            [] => {
+                Err(damaged(path, &format!("{why}, and no other file tells whose it is"), RUN_ON))
+            }
+            _ => Err(damaged(
+                path,
+                &format!("{why}, and its other files are of several nodes"),
+                RUN_ON,
+            )),
         }
     }
 }
@@ -415,9 +429,9 @@ fn unusable(verb: &str, path: &Path, error: &io::Error) -> Refusal {
     ))
 }
 
-fn damaged(path: &Path, what: &str) -> Refusal {
+fn damaged(path: &Path, what: &str, way_out: &str) -> Refusal {
     Refusal::other(format!(
-        "data directory {} is damaged: {what}; nothing was changed, keep it for repair and run on the other nodes",
+        "data directory {} is damaged: {what}; nothing was changed; {way_out}",
         path.display()
     ))
 }

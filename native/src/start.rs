@@ -185,7 +185,7 @@ fn identity(
     let origin = match (&found.content, &orders.place, lost) {
         (Content::Whole(memory), _, None) => return Ok(memory.identity.clone().started()),
         (_, Place::Founder(addresses), Some(why)) if addresses.len() == 1 => {
-            return Err(found.irreparable(why));
+            return Err(found.lone_founder_lost(why));
         }
         (Content::Nothing, Place::Founder(addresses), _) => Origin::Founded(addresses.clone()),
         _ => Origin::Joined,

@@ -2,7 +2,7 @@
 //! remembers, and comes back by itself where others can fill it.
 
 use crate::files::{copy, files, flip_a_bit, segments, write_a_little};
-use crate::harness::{Cluster, Ran, wait_until};
+use crate::harness::{Cluster, Ran, join_command, wait_until};
 use crate::load::{Load, block_on};
 use crate::membership::start_waiting;
 use crate::refusals::is_refused;
@@ -205,6 +205,26 @@ fn damage_on_a_majority_decides_nothing_and_says_so() {
     assert!(cluster.report()["leader"].is_null(), "{}", cluster.transcript());
     // What it still has can be read there.
     assert_eq!(files(&cluster.data_dir(1), "damaged-").len(), 2);
+}
+
+#[test]
+fn a_lone_founder_that_is_damaged_asks_for_the_others_and_is_filled_by_them() {
+    let mut cluster = Cluster::start_of(1, 2);
+    write_a_little(&cluster);
+    for id in [2, 3] {
+        start_waiting(&mut cluster, id);
+        let address = cluster.address(id).to_owned();
+        assert_eq!(cluster.cli(["member", "add", &address]).code, 0);
+        cluster.lines(id).wait_for("that it votes", |line| line == VOTES);
+    }
+    let before = life(&cluster, 1);
+    cluster.kill(1);
+    flip_a_bit(&segments(&cluster.data_dir(1))[0]);
+    is_refused(&Ran::of(&mut cluster.command(1)), 1, "start it with --join and the address of one");
+    let command = join_command(1, cluster.address(2), cluster.address(1), &cluster.data_dir(1));
+    cluster.start_as(1, command);
+    is_admitted_again(&cluster, 1, before);
+    all_have_the_same(&cluster);
 }
 
 /// Another node 2, of which there is only its connections to nodes 1 and 3.
