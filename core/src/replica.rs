@@ -47,6 +47,8 @@ pub enum Input {
     /// still, and small writes without commands (a term, a vote, a configuration) always: a driver keeps
     /// room for them.
     DiskFull(bool),
+    /// Take a snapshot now, however short the log is (§7), unless one is being sent or the disk is full.
+    Snapshot,
 }
 
 /// A message between replicas.
@@ -118,6 +120,8 @@ pub struct Replica {
     applied: EntryId,
     /// Bytes of log applied since the newest snapshot.
     applied_bytes: usize,
+    /// A snapshot was asked for.
+    is_snapshot_asked: bool,
     /// The newest snapshot.
     snapshot: Option<Encoder>,
     /// The chunks of it that followers wait for.
@@ -144,6 +148,7 @@ impl Replica {
             store: durable.snapshot.as_ref().map(|s| s.store.clone()).unwrap_or_default(),
             applied,
             applied_bytes: 0,
+            is_snapshot_asked: false,
             snapshot: durable.snapshot.map(|snapshot| Encoder::new(snapshot, chunk_bytes)),
             chunks: BTreeMap::new(),
             incoming: Decoder::default(),
@@ -162,6 +167,7 @@ impl Replica {
             Input::Persisted(seq) => self.raft.persisted(now, seq),
             Input::Wake => self.raft.wake(now),
             Input::DiskFull(is_full) => self.raft.disk_full(now, is_full),
+            Input::Snapshot => self.is_snapshot_asked = true,
         }
     }
 
@@ -266,7 +272,8 @@ impl Replica {
     fn take_snapshot(&mut self) {
         let limits = &self.config.limits;
         let entries = self.applied.index.0 - self.raft.snapshot_last().index.0;
-        let grown = entries >= limits.snapshot_log_entries
+        let grown = std::mem::take(&mut self.is_snapshot_asked)
+            || entries >= limits.snapshot_log_entries
             || self.applied_bytes >= limits.snapshot_log_bytes;
         // A transfer under way is left to end, unless the log grows far beyond its bound meanwhile.
         let far = entries >= limits.snapshot_log_entries.saturating_mul(4)
