@@ -55,6 +55,11 @@ impl Clock {
         Self { started_at: now, origin, ..self }
     }
 
+    /// The same clock at another rate from now on.
+    pub(crate) fn at_rate(self, now: Instant, rate_ppm: u64) -> Self {
+        Self { started_at: now, origin: self.shows(now), rate_ppm }
+    }
+
     pub(crate) fn rate_ppm(self) -> u64 {
         self.rate_ppm
     }

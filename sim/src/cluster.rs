@@ -1,10 +1,14 @@
 //! The machine that plays a run: nodes, the queue of what will happen, and the clock.
 
+#[cfg(test)]
+mod asked;
 mod atlas;
 mod calm;
 mod commands;
 mod counters;
 mod lives;
+mod machines;
+mod messages;
 mod operator;
 mod steps;
 mod verdict;
@@ -34,6 +38,7 @@ use raft_core::replica::Input;
 use raft_core::request::{Consistency, Request};
 use raft_core::time::Instant;
 use raft_core::wire::Frame;
+use std::time::Duration;
 
 /// Most events at one moment: beyond it, nodes keep each other or themselves busy without end.
 const EVENTS_AT_ONCE_MAX: u64 = 100_000;
@@ -133,7 +138,8 @@ impl Sim {
     }
 
     fn begin(&mut self, commands: impl IntoIterator<Item = (Instant, Command)>) {
-        for place in 0..self.nodes.len() {
+        let runs = if self.options.spares_run { self.nodes.len() } else { self.members.len() };
+        for place in 0..runs {
             let check = self.start(place);
             self.settle(check);
         }
@@ -209,14 +215,20 @@ impl Sim {
         if self.over { None } else { self.queue.next_flight() }
     }
 
-    /// Every message under way, in the order of arrival.
+    /// Every message under way, in the order of arrival, and then those that are held.
     pub fn flights(&self) -> impl Iterator<Item = &Flight> {
-        self.queue.flights()
+        self.queue.flights().chain(self.network.held())
     }
 
     /// Whether the link carries nothing in this direction.
     pub fn is_cut(&self, from: NodeId, to: NodeId) -> bool {
         self.network.is_cut(Place::Node(from), Place::Node(to))
+    }
+
+    /// How much longer than others the link takes in this direction, and how many messages in a million it
+    /// loses, as far as commands say.
+    pub fn trouble(&self, from: NodeId, to: NodeId) -> (Duration, u32) {
+        self.network.trouble(Place::Node(from), Place::Node(to))
     }
 
     /// Whether lines of trace are kept for [`Sim::trace`]. They are not at first.

@@ -5,8 +5,10 @@ mod words;
 
 pub(crate) use plan::plan;
 
+use crate::clock::TRUE_RATE_PPM;
 use bytes::Bytes;
 use raft_core::id::NodeId;
+use raft_core::kv::command::Condition;
 use raft_core::raft::membership::Goal;
 use raft_core::text;
 use serde::{Deserialize, Serialize};
@@ -139,6 +141,87 @@ pub enum Command {
     /// Everything is healed and every node starts; from now on nothing goes wrong. A run with faults
     /// then ends when the cluster has proved itself well.
     EndFaults,
+    /// Client 0 sets a key on a condition.
+    WriteIf {
+        /// The key.
+        #[serde(with = "text")]
+        key: Bytes,
+        /// Its new value.
+        #[serde(with = "text")]
+        value: Bytes,
+        /// What must hold of the key.
+        condition: Condition,
+    },
+    /// Client 0 deletes a key.
+    Delete {
+        /// The key.
+        #[serde(with = "text")]
+        key: Bytes,
+    },
+    /// A node's clock goes at this rate until it is set again, also after a restart.
+    SetClock {
+        /// The node.
+        node: NodeId,
+        /// What it shows of a true second, in millionths: from [`RATE_PPM_MIN`] to [`RATE_PPM_MAX`].
+        rate_ppm: u32,
+    },
+    /// A node's clock jumps to the moment at which it stands for election, if it waits for one (§5.2).
+    FireTimer(NodeId),
+    /// A node takes a snapshot, however little it has applied since the last (§7).
+    Snapshot(NodeId),
+    /// A link takes this much longer in this direction; zero makes it as fast as the others.
+    SlowLink {
+        /// From this node.
+        from: NodeId,
+        /// To this node.
+        to: NodeId,
+        /// How much longer, up to [`DELAY_MAX`].
+        by: Duration,
+    },
+    /// A link loses messages in this direction, beyond what all links lose.
+    LossyLink {
+        /// From this node.
+        from: NodeId,
+        /// To this node.
+        to: NodeId,
+        /// How many in a million; zero for none.
+        ppm: u32,
+    },
+    /// Something is done to a message that is under way.
+    Message {
+        /// Its number: [`Flight::id`](crate::Flight::id).
+        id: u64,
+        /// What is done to it.
+        fate: Fate,
+    },
+}
+
+/// The slowest that a clock can be set, in millionths of true time.
+pub const RATE_PPM_MIN: u32 = 100_000;
+
+/// The fastest.
+pub const RATE_PPM_MAX: u32 = 10_000_000;
+
+/// The longest that a command delays a message: longer than any run lasts that a person watches.
+pub const DELAY_MAX: Duration = Duration::from_secs(3_600);
+
+/// What can be done to a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// It does not arrive.
+    Drop,
+    /// It stays where it is.
+    Hold,
+    /// It goes on, if it was held.
+    Release,
+    /// It arrives this much later, up to [`DELAY_MAX`].
+    Delay(Duration),
+    /// It arrives once more, a usual way later. Between a client and a node it does not: their connection
+    /// doubles nothing.
+    Duplicate,
+    /// It arrives now.
+    Deliver,
 }
 
 /// What happens to bytes on a disk, other than through a write.
@@ -180,7 +263,12 @@ impl Command {
             | Self::Wipe(_)
             | Self::Damage { .. }
             | Self::PutBack(_)
+            | Self::FireTimer(_)
             | Self::Abandon(_) => true,
+            Self::SetClock { rate_ppm, .. } => u64::from(*rate_ppm) != TRUE_RATE_PPM,
+            Self::SlowLink { by, .. } => !by.is_zero(),
+            Self::LossyLink { ppm, .. } => *ppm > 0,
+            Self::Message { fate, .. } => !matches!(fate, Fate::Release | Fate::Deliver),
             Self::Restart(_)
             | Self::RestartAll
             | Self::Resume(_)
@@ -198,6 +286,9 @@ impl Command {
             | Self::Transfer(_)
             | Self::Write { .. }
             | Self::Read { .. }
+            | Self::WriteIf { .. }
+            | Self::Delete { .. }
+            | Self::Snapshot(_)
             | Self::EndFaults => false,
         }
     }

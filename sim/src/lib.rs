@@ -29,7 +29,7 @@ pub mod workload;
 
 pub use checker::{Property, Violation};
 pub use cluster::{Counters, Sim};
-pub use faults::Command;
+pub use faults::{Command, Fate};
 pub use network::{Cargo, Flight, Place};
 pub use node::Node;
 pub use options::Options;

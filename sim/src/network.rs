@@ -1,5 +1,6 @@
 //! What is under way between nodes, and between clients and nodes.
 
+use crate::faults::DELAY_MAX;
 use crate::options::NetworkOptions;
 use crate::random::{Purpose, Random, mix};
 use crate::words::{Answered, Asked};
@@ -41,10 +42,42 @@ pub struct Flight {
     pub cargo: Cargo,
     /// When it was sent.
     pub sent_at: Instant,
-    /// When it arrives, or would.
+    /// When it arrives, or would. Of one that is held only how long after [`Flight::since`] matters.
     pub arrives_at: Instant,
     /// It will not arrive. One that is not lost can still find its link cut or its node down.
     pub lost: bool,
+    /// It stays where it is.
+    pub held: bool,
+    /// How much of its way it had behind it at [`Flight::since`], in millionths.
+    pub share_ppm: u32,
+    /// When a command last changed how it travels; when it was sent, if none did.
+    pub since: Instant,
+}
+
+/// All of a message's way, in millionths.
+const WAY_PPM: u64 = 1_000_000;
+
+impl Flight {
+    /// How much of its way it has behind it at a moment, in millionths.
+    pub fn share_ppm_at(&self, now: Instant) -> u32 {
+        if self.held {
+            return self.share_ppm;
+        }
+        let whole_us = (self.arrives_at - self.since).as_micros().max(1) as u64;
+        let gone_us = ((now - self.since).as_micros() as u64).min(whole_us);
+        let before = u64::from(self.share_ppm);
+        (before + (WAY_PPM - before) * gone_us / whole_us) as u32
+    }
+
+    /// From this moment on it travels the rest of its way anew, in the time that it has left.
+    pub(crate) fn turn(&mut self, now: Instant) {
+        let left = match self.held {
+            true => self.arrives_at - self.since,
+            false => self.arrives_at - now,
+        };
+        (self.share_ppm, self.since) = (self.share_ppm_at(now), now);
+        self.arrives_at = now + left;
+    }
 }
 
 /// What a message carries.
@@ -76,6 +109,10 @@ pub(crate) struct Network {
     /// What a command said about loss.
     loss_ppm: Option<u32>,
     cuts: BTreeSet<(NodeId, NodeId)>,
+    /// What commands said of single links: how much longer they take, and what they lose in a million.
+    troubles: BTreeMap<(NodeId, NodeId), (Duration, u32)>,
+    /// Messages that stay where they are.
+    held: Vec<Flight>,
     sent: u64,
     /// When the newest message of each link arrives, if links keep the order.
     last_arrival: BTreeMap<(Place, Place), Instant>,
@@ -90,6 +127,8 @@ impl Network {
             random: Random::new(seed, Purpose::Network),
             loss_ppm: None,
             cuts: BTreeSet::new(),
+            troubles: BTreeMap::new(),
+            held: Vec::new(),
             sent: 0,
             last_arrival: BTreeMap::new(),
             old: BTreeMap::new(),
@@ -105,7 +144,11 @@ impl Network {
         cargo: Cargo,
     ) -> (Box<Flight>, Option<Box<Flight>>) {
         let loss_ppm = self.loss_ppm.unwrap_or(self.options.loss_ppm);
-        let lost = self.is_cut(from, to) || self.random.chance(loss_ppm);
+        let (_, link_loss_ppm) = self.trouble(from, to);
+        // A link without trouble draws nothing, so that runs without it stay what they were.
+        let lost = self.is_cut(from, to)
+            || self.random.chance(loss_ppm)
+            || (link_loss_ppm > 0 && self.random.chance(link_loss_ppm));
         // A client's connection loses everything at once or nothing, and doubles nothing.
         let doubled =
             matches!(cargo, Cargo::Peer(_)) && self.random.chance(self.options.duplicate_ppm);
@@ -124,7 +167,7 @@ impl Network {
         let again = old.values().map(|old| {
             let arrives_at = now + random.duration(Duration::ZERO, options.delay_max);
             *sent += 1;
-            Flight { id: *sent, arrives_at, lost: false, ..Flight::clone(old) }
+            Flight { id: *sent, arrives_at, lost: false, since: now, ..Flight::clone(old) }
         });
         again.collect()
     }
@@ -140,14 +183,52 @@ impl Network {
         let NetworkOptions { delay_min, delay_max, straggler_delay_max, .. } = self.options;
         let straggles = self.random.chance(self.options.straggler_ppm);
         let longest = if straggles { straggler_delay_max } else { delay_max };
-        let mut arrives_at = now + self.random.duration(delay_min, longest.max(delay_min));
+        let (by, _) = self.trouble(from, to);
+        let mut arrives_at = now + self.random.duration(delay_min, longest.max(delay_min)) + by;
         if self.options.in_order {
             let last = self.last_arrival.entry((from, to)).or_default();
             arrives_at = arrives_at.max(*last);
             *last = arrives_at;
         }
         self.sent += 1;
-        Box::new(Flight { id: self.sent, from, start, to, cargo, sent_at: now, arrives_at, lost })
+        Box::new(Flight {
+            id: self.sent,
+            from,
+            start,
+            to,
+            cargo,
+            sent_at: now,
+            arrives_at,
+            lost,
+            held: false,
+            share_ppm: 0,
+            since: now,
+        })
+    }
+
+    /// The same message once more, from the beginning of its way, in the longest usual time.
+    pub(crate) fn again(&mut self, now: Instant, flight: &Flight) -> Box<Flight> {
+        self.sent += 1;
+        let arrives_at = now + self.options.delay_max;
+        let copy = flight.clone();
+        let copy = Flight { id: self.sent, arrives_at, lost: false, held: false, ..copy };
+        Box::new(Flight { share_ppm: 0, since: now, ..copy })
+    }
+
+    /// Messages that are held.
+    pub(crate) fn held(&self) -> impl Iterator<Item = &Flight> {
+        self.held.iter()
+    }
+
+    /// Keeps a message where it is.
+    pub(crate) fn hold(&mut self, flight: Box<Flight>) {
+        self.held.push(Flight { held: true, ..*flight });
+    }
+
+    /// Takes a message that is held, if it is.
+    pub(crate) fn take_held(&mut self, id: u64) -> Option<Box<Flight>> {
+        let place = self.held.iter().position(|flight| flight.id == id)?;
+        Some(Box::new(self.held.remove(place)))
     }
 
     /// Whether the link carries nothing in this direction. Those of clients are never cut.
@@ -156,6 +237,24 @@ impl Network {
             (Place::Node(from), Place::Node(to)) => self.cuts.contains(&(from, to)),
             _ => false,
         }
+    }
+
+    /// How much longer a link takes than others, and how many messages in a million it loses.
+    pub(crate) fn trouble(&self, from: Place, to: Place) -> (Duration, u32) {
+        match (from, to) {
+            (Place::Node(from), Place::Node(to)) => {
+                self.troubles.get(&(from, to)).copied().unwrap_or_default()
+            }
+            _ => (Duration::ZERO, 0),
+        }
+    }
+
+    pub(crate) fn slow(&mut self, from: NodeId, to: NodeId, by: Duration) {
+        self.troubles.entry((from, to)).or_default().0 = by.min(DELAY_MAX);
+    }
+
+    pub(crate) fn lose_on(&mut self, from: NodeId, to: NodeId, ppm: u32) {
+        self.troubles.entry((from, to)).or_default().1 = ppm;
     }
 
     /// Whether nothing is cut between two nodes, either way.
@@ -178,6 +277,7 @@ impl Network {
 
     pub(crate) fn heal_all(&mut self) {
         self.cuts.clear();
+        self.troubles.clear();
     }
 
     pub(crate) fn lose(&mut self, ppm: Option<u32>) {

@@ -97,6 +97,21 @@ impl Node {
         self.replica.is_some()
     }
 
+    /// Whether it was ever started.
+    pub fn has_started(&self) -> bool {
+        self.starts > 0
+    }
+
+    /// Whether its disk has no room for more commands.
+    pub fn disk_is_full(&self) -> bool {
+        self.disk_is_full
+    }
+
+    /// What its clock shows of a true second, in millionths.
+    pub fn clock_rate_ppm(&self) -> u64 {
+        self.clock.rate_ppm()
+    }
+
     /// Whether it stands still.
     pub fn is_paused(&self) -> bool {
         self.paused.is_some()

@@ -5,6 +5,9 @@ use raft_core::config::{Limits, Timing};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
+/// The most nodes that a playground comes to have.
+pub const PLAYGROUND_NODES_MAX: u64 = 9;
+
 /// A run, as data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Options {
@@ -14,6 +17,8 @@ pub struct Options {
     pub nodes: u64,
     /// How many more there are, which wait to be added.
     pub spares: u64,
+    /// Those run from the start. If not, each does once a command has started it.
+    pub spares_run: bool,
     /// The founding members know each other's lives from the start. If not, the first leader learns them.
     pub known_lives: bool,
     /// The nodes' own timing.
@@ -166,7 +171,8 @@ impl Options {
         Self {
             seed,
             nodes,
-            spares: 0,
+            spares: PLAYGROUND_NODES_MAX.saturating_sub(nodes),
+            spares_run: false,
             known_lives: true,
             timing: Timing {
                 heartbeat_interval: ms(500),
@@ -212,6 +218,7 @@ impl Options {
             seed,
             nodes: random.pick(&[1, 2, 3, 3, 3, 4, 5, 5, 5, 6, 7]),
             spares: random.pick(&[0, 0, 1, 2, 3]),
+            spares_run: true,
             known_lives: random.chance(300_000),
             limits: limits(random),
             work_max: random.pick(&[Duration::ZERO, Duration::from_micros(200), network.delay_max]),

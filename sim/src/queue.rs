@@ -64,6 +64,16 @@ impl Queue {
         }
     }
 
+    /// Takes a message off its way, if it is on it.
+    pub(crate) fn take_flight(&mut self, id: u64) -> Option<Box<Flight>> {
+        let is_it = |event: &Event| matches!(event, Event::Arrive(flight) if flight.id == id);
+        let key = *self.events.iter().find(|(_, event)| is_it(event))?.0;
+        match self.events.remove(&key)? {
+            Event::Arrive(flight) => Some(flight),
+            _ => None,
+        }
+    }
+
     pub(crate) fn flights(&self) -> impl Iterator<Item = &Flight> {
         self.events.values().filter_map(|event| match event {
             Event::Arrive(flight) => Some(&**flight),

@@ -146,6 +146,11 @@ impl Workload {
         self.ending = true;
     }
 
+    /// From now on a question may arrive twice.
+    pub(crate) fn may_be_doubled(&mut self) {
+        self.doubles = true;
+    }
+
     /// Whether nothing is under way and nothing will be.
     pub(crate) fn has_ended(&self) -> bool {
         let done = |client: &Client| client.under_way.is_none() && client.script.is_empty();
@@ -332,8 +337,12 @@ impl Workload {
             |node: &&Node| node.replica().is_some_and(|replica| replica.raft().leader().is_some());
         let told: Vec<&Node> =
             nodes.iter().filter(|_| self.ending).filter(knows_a_leader).collect();
-        let any = self.random.below(if told.is_empty() { nodes.len() } else { told.len() } as u64);
-        let node = told.get(any as usize).copied().unwrap_or(&nodes[any as usize]);
+        // One that was never started is nobody that a client knows.
+        let known: Vec<&Node> = match told.is_empty() {
+            true => nodes.iter().filter(|node| node.has_started()).collect(),
+            false => told,
+        };
+        let node = known[self.random.below(known.len() as u64) as usize];
         let Some(replica) = node.replica() else {
             // Refused at once: nothing is sent.
             let pause = self.random.duration(Duration::ZERO, self.options.patience / 4);

@@ -11,6 +11,7 @@ use crate::scene::timeline::Window;
 use crate::scene::{Ballot, BallotState, Cell, Link, Logs, Node, Request, Role, Scene, Side};
 use raft_core::id::{Index, NodeId, Term};
 use raft_core::kv::command::{Command, Write};
+use raft_core::raft::membership::Configuration;
 use raft_core::raft::message::{Body, Entry, Payload};
 use raft_core::raft::{self, Raft};
 use raft_core::replica::{Envelope, PeerBody, Replica};
@@ -56,11 +57,11 @@ const STORY_MAX: usize = 120;
 /// What there is to see of a run at its moment.
 pub fn scene(run: &Run, view: &View) -> Scene {
     let sim = run.sim();
-    let ids: Vec<NodeId> = sim.nodes().map(raft_sim::Node::id).collect();
+    let ids: Vec<NodeId> = started(sim).map(raft_sim::Node::id).collect();
     let layout = Layout::new(ids.len(), view.narrow, view.aspect);
     let places: Vec<Point> = (0..ids.len()).map(|place| layout.node(place)).collect();
     let stage = Stage { layout, ids, places };
-    let nodes: Vec<Node> = sim.nodes().map(|node| self::node(run, view, &stage, node)).collect();
+    let nodes: Vec<Node> = started(sim).map(|node| self::node(run, view, &stage, node)).collect();
     let messages = match view.fast {
         true => Vec::new(),
         false => {
@@ -71,7 +72,7 @@ pub fn scene(run: &Run, view: &View) -> Scene {
     Scene {
         now: sim.now(),
         links: links(sim, &stage),
-        sides: sides(sim, &stage),
+        sides: sides(sim),
         messages,
         fast: view.fast,
         logs: logs(run, view, &nodes),
@@ -84,6 +85,21 @@ pub fn scene(run: &Run, view: &View) -> Scene {
         nodes,
         layout,
     }
+}
+
+/// The nodes that were ever started: the others are nobody yet.
+fn started(sim: &Sim) -> impl Iterator<Item = &raft_sim::Node> {
+    sim.nodes().filter(|node| node.has_started())
+}
+
+/// The members as the node sees them that knows best: the leader of the latest term, or who was last led.
+fn configuration(sim: &Sim) -> Option<&Configuration> {
+    let running = sim.nodes().filter_map(raft_sim::Node::replica).map(Replica::raft);
+    let best = running.max_by_key(|raft| {
+        let leads = matches!(raft.role(), raft::Role::Leader(_));
+        (leads, raft.term(), raft.log().last())
+    });
+    best.map(Raft::configuration)
 }
 
 /// Who stands where.
@@ -153,6 +169,7 @@ fn node(run: &Run, view: &View, stage: &Stage, node: &raft_sim::Node) -> Node {
         ballots: ballots(sim, stage, raft, scene.outwards),
         last,
         durable: raft.log().durable().min(last),
+        majority: raft.configuration().voters.len() / 2 + 1,
         commit: raft.commit_index(),
         applied: replica.applied_index(),
         ..scene
@@ -241,7 +258,7 @@ fn links(sim: &Sim, stage: &Stage) -> Vec<Link> {
 }
 
 /// The groups of running nodes that reach each other both ways, if there is more than one.
-fn sides(sim: &Sim, stage: &Stage) -> Vec<Side> {
+fn sides(sim: &Sim) -> Vec<Side> {
     let mut left: Vec<NodeId> =
         sim.nodes().filter(|node| node.is_up()).map(raft_sim::Node::id).collect();
     let mut sides = Vec::new();
@@ -253,7 +270,8 @@ fn sides(sim: &Sim, stage: &Stage) -> Vec<Side> {
             nodes.extend(left.extract_if(.., is_linked));
             reached += 1;
         }
-        let quorum = nodes.len() > stage.ids.len() / 2;
+        let quorum =
+            configuration(sim).is_some_and(|members| members.has_quorum(|id| nodes.contains(&id)));
         sides.push(Side { nodes, quorum });
     }
     if sides.len() > 1 { sides } else { Vec::new() }

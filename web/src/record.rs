@@ -72,6 +72,11 @@ pub struct Band {
 }
 
 impl Lane {
+    /// Whether the node was ever up.
+    pub fn has_run(&self) -> bool {
+        self.spells.len() > 1 || self.spells.iter().any(|spell| spell.role != Role::Down)
+    }
+
     /// The spells that reach into a stretch of time.
     pub fn spells(&self, from: Instant, until: Instant) -> impl Iterator<Item = &Spell> {
         let begun = self.spells.partition_point(|spell| spell.from <= from);

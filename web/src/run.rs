@@ -191,6 +191,8 @@ impl Run {
         debug_assert!(!self.has_future(), "what was to come belongs to another branch");
         self.session.commands.push((self.here.sim.now(), command));
         self.step();
+        // What it leads to at once is seen at once: a message delivered now, a timer that fires.
+        self.settle();
     }
 
     /// Lets the events of this moment happen that have not: when a session is played again they come

@@ -1,12 +1,12 @@
 //! A session is data: what the cluster is, its seed, and what was done to it and when. Everything on the
 //! page follows from it, so a session is also a link, and going back is playing it again.
 
+mod letters;
+
 use crate::layout;
-use raft_core::id::NodeId;
 use raft_core::time::Instant;
 use raft_sim::replay::Replay;
 use raft_sim::{Command, Options, Sim};
-use std::collections::BTreeSet;
 
 /// The most commands a link may carry: more than a person gives, and little to hold.
 const COMMANDS_MAX: usize = 1_000;
@@ -74,7 +74,7 @@ impl Session {
         let commands: Vec<String> = self
             .commands
             .iter()
-            .filter_map(|(at, command)| Some(format!("{}-{}", at.0, command_to_link(command)?)))
+            .filter_map(|(at, command)| Some(format!("{}-{}", at.0, letters::print(command)?)))
             .collect();
         if !commands.is_empty() {
             link.push_str(&format!(".do={}", commands.join("~")));
@@ -128,102 +128,73 @@ fn timed_command(text: &str) -> Option<(Instant, Command)> {
     let (at, command) = text.split_once('-')?;
     // A moment far beyond any run would make the page run for ever to reach it.
     let at = at.parse().ok().filter(|at| *at < 1 << 40)?;
-    Some((Instant(at), command_from_link(command)?))
-}
-
-/// A command in a link; `None` for the few that no visitor can give.
-fn command_to_link(command: &Command) -> Option<String> {
-    Some(match command {
-        Command::Crash(node) => format!("crash-{node}"),
-        Command::Restart(node) => format!("restart-{node}"),
-        Command::RestartAll => "restartall".to_owned(),
-        Command::Cut { from, to } => format!("cut-{from}-{to}"),
-        Command::Heal { from, to } => format!("heal-{from}-{to}"),
-        Command::HealAll => "healall".to_owned(),
-        Command::Split(nodes) => {
-            let nodes: Vec<String> = nodes.iter().map(ToString::to_string).collect();
-            format!("split-{}", nodes.join("-"))
-        }
-        Command::Write { key, value } => format!("set-{}-{}", plain(key), plain(value)),
-        Command::Read { key } => format!("get-{}", plain(key)),
-        _ => return None,
-    })
-}
-
-fn command_from_link(text: &str) -> Option<Command> {
-    let node = |text: &str| text.parse().ok().filter(|id| (1..=NODES_MAX).contains(id)).map(NodeId);
-    let mut parts = text.split('-');
-    let verb = parts.next()?;
-    let parts: Vec<&str> = parts.take(NODES_MAX as usize).collect();
-    Some(match (verb, &*parts) {
-        ("crash", [id]) => Command::Crash(node(id)?),
-        ("restart", [id]) => Command::Restart(node(id)?),
-        ("restartall", []) => Command::RestartAll,
-        ("cut", [from, to]) => Command::Cut { from: node(from)?, to: node(to)? },
-        ("heal", [from, to]) => Command::Heal { from: node(from)?, to: node(to)? },
-        ("healall", []) => Command::HealAll,
-        ("split", ids) => {
-            Command::Split(ids.iter().map(|id| node(id)).collect::<Option<BTreeSet<NodeId>>>()?)
-        }
-        ("set", [key, value]) => {
-            Command::Write { key: from_plain(key)?.into(), value: from_plain(value)?.into() }
-        }
-        ("get", [key]) => Command::Read { key: from_plain(key)?.into() },
-        _ => return None,
-    })
-}
-
-/// Bytes in letters that every link keeps as they are: letters and digits stand for themselves, any
-/// other byte is `!` and two hexadecimal digits.
-fn plain(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        match byte.is_ascii_alphanumeric() {
-            true => text.push(char::from(*byte)),
-            false => text.push_str(&format!("!{byte:02x}")),
-        }
-        text
-    })
-}
-
-fn from_plain(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        rest = match (first, after) {
-            (b'!', [high, low, after @ ..]) => {
-                let digit = |byte: u8| char::from(byte).to_digit(16);
-                bytes.push((digit(*high)? << 4 | digit(*low)?) as u8);
-                after
-            }
-            (byte, after) if byte.is_ascii_alphanumeric() => {
-                bytes.push(*byte);
-                after
-            }
-            _ => return None,
-        };
-    }
-    Some(bytes)
+    Some((Instant(at), letters::read(command)?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use raft_core::id::NodeId;
+    use raft_core::kv::command::Condition;
+    use raft_core::raft::membership::Goal;
+    use raft_sim::Fate;
+    use std::time::Duration;
+
+    /// Every command that a visitor can give.
+    fn commands() -> Vec<Command> {
+        let (id, ms) = (NodeId, Duration::from_millis);
+        let (from, to, node) = (id(1), id(9), id(3));
+        let message = |fate| Command::Message { id: u64::MAX, fate };
+        let (key, value) = (|| "kö.~-=#".into(), || "".into());
+        let write_if = |condition| Command::WriteIf { key: key(), value: value(), condition };
+        vec![
+            Command::Crash(node),
+            Command::Restart(node),
+            Command::RestartAll,
+            Command::Pause(node),
+            Command::Resume(node),
+            Command::ResumeAll,
+            Command::Wipe(node),
+            Command::SlowDisk { node, sync: Some(ms(1_500)) },
+            Command::SlowDisk { node, sync: None },
+            Command::FullDisk { node, is_full: true },
+            Command::FullDisk { node, is_full: false },
+            Command::FailSync(node),
+            Command::SetClock { node, rate_ppm: 1_200_000 },
+            Command::FireTimer(node),
+            Command::Snapshot(node),
+            Command::Transfer(Some(node)),
+            Command::Transfer(None),
+            Command::Add { node, goal: Goal::Vote },
+            Command::Add { node, goal: Goal::Stay },
+            Command::Promote(node),
+            Command::Remove(node),
+            Command::Replace { node, by: to },
+            Command::Cut { from, to },
+            Command::Heal { from, to },
+            Command::HealAll,
+            Command::Split([from, to].into()),
+            Command::SlowLink { from, to, by: ms(200) },
+            Command::LossyLink { from, to, ppm: 500_000 },
+            Command::Lose(Some(1_000_000)),
+            Command::Lose(None),
+            message(Fate::Drop),
+            message(Fate::Hold),
+            message(Fate::Release),
+            message(Fate::Delay(ms(700))),
+            message(Fate::Duplicate),
+            message(Fate::Deliver),
+            Command::Write { key: key(), value: value() },
+            write_if(Condition::Absent),
+            write_if(Condition::Value("old".into())),
+            Command::Delete { key: key() },
+            Command::Read { key: key() },
+        ]
+    }
 
     fn busy() -> Session {
-        let id = NodeId;
-        let commands = [
-            Command::Crash(id(3)),
-            Command::Cut { from: id(1), to: id(2) },
-            Command::Heal { from: id(1), to: id(2) },
-            Command::Split([id(1), id(5)].into()),
-            Command::Write { key: "kö.~-=#".into(), value: "".into() },
-            Command::Read { key: "x".into() },
-            Command::HealAll,
-            Command::RestartAll,
-            Command::Restart(id(3)),
-        ];
         let at = |(n, command)| (Instant(1_000 * n as u64), command);
-        let commands = commands.into_iter().enumerate().map(at).collect();
+        let commands = commands().into_iter().enumerate().map(at).collect();
         Session { seed: u64::MAX, cluster: Cluster::Playground(7), commands, replay: None }
     }
 
@@ -234,6 +205,12 @@ mod tests {
             assert_eq!(Session::from_link(&link), Ok(session.clone()), "{link}");
             assert_eq!(Session::from_link(&format!("#{link}")), Ok(session));
         }
+    }
+
+    #[test]
+    fn every_command_of_a_visitor_is_in_the_link() {
+        let link = busy().to_link();
+        assert_eq!(link.split('~').count(), commands().len(), "{link}");
     }
 
     #[test]
@@ -268,6 +245,14 @@ mod tests {
             "v1.do=1-set-!f-1",
             "v1.do=1-set-é-1",
             "v1.do=99999999999999999-healall",
+            "v1.do=1-crash-17",
+            "v1.do=1-crash-0",
+            "v1.do=1-crash-1-2",
+            "v1.do=1-clock-1-99999999",
+            "v1.do=1-slow-1-2-99999999999999",
+            "v1.do=1-lossy-1-2-1000001",
+            "v1.do=1-drop--1",
+            "v1.do=1-swap-k-1",
             &long,
             &many,
         ];

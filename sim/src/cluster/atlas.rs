@@ -144,7 +144,7 @@ impl Sim {
     fn is_change_asked(&self) -> bool {
         let is_change = |request: &Request| matches!(request, Request::Change { .. });
         let mut waiting = self.nodes.iter().flat_map(|node| node.inbox());
-        let mut flying = self.queue.flights();
+        let mut flying = self.flights();
         waiting.any(|input| matches!(input, Input::Client { request, .. } if is_change(request)))
             || flying.any(|flight| match &flight.cargo {
                 Cargo::Request { request, .. } => is_change(request),

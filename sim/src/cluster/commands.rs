@@ -22,7 +22,10 @@ impl Sim {
             Command::CrashLeader => self.each(Self::is_leader, Self::crash),
             Command::CrashAll => self.each(|_, _| true, Self::crash),
             Command::Restart(node) => self.each(|sim, place| sim.named(place, node), Self::restart),
-            Command::RestartAll => self.each(|_, _| true, Self::restart),
+            // One that has never been started waits for a command of its own.
+            Command::RestartAll => {
+                self.each(|sim, place| sim.nodes[place].starts > 0, Self::restart)
+            }
             Command::Pause(node) => self.each(|sim, place| sim.named(place, node), Self::pause),
             Command::PauseLeader => self.each(Self::is_leader, Self::pause),
             Command::Resume(node) => self.each(|sim, place| sim.named(place, node), Self::resume),
@@ -113,6 +116,36 @@ impl Sim {
             }
             Command::Read { key } => {
                 self.script(key, Call::Get);
+                Ok(())
+            }
+            Command::WriteIf { key, value, condition } => {
+                self.script(key, Call::Set { value, condition });
+                Ok(())
+            }
+            Command::Delete { key } => {
+                self.script(key, Call::Delete { condition: Condition::Any });
+                Ok(())
+            }
+            Command::SetClock { node, rate_ppm } => self.each(
+                |sim, place| sim.named(place, node),
+                |sim, place| sim.set_rate(place, rate_ppm),
+            ),
+            Command::FireTimer(node) => {
+                self.each(|sim, place| sim.named(place, node), Self::fire_timer)
+            }
+            Command::Snapshot(node) => {
+                self.each(|sim, place| sim.named(place, node), Self::ask_for_snapshot)
+            }
+            Command::SlowLink { from, to, by } => {
+                self.network.slow(from, to, by);
+                Ok(())
+            }
+            Command::LossyLink { from, to, ppm } => {
+                self.network.lose_on(from, to, ppm);
+                Ok(())
+            }
+            Command::Message { id, fate } => {
+                self.decide(id, fate);
                 Ok(())
             }
             Command::EndFaults => self.end_faults(),
@@ -244,6 +277,8 @@ impl Sim {
         self.each(|_, _| true, |sim, place| sim.set_disk(place, None))?;
         self.each(|_, _| true, |sim, place| sim.fill_disk(place, false))?;
         self.nodes.iter_mut().for_each(|node| node.sync_fails = false);
+        self.each(|_, _| true, Self::mend_clock)?;
+        self.release_all();
         self.each(|sim, place| !sim.nodes[place].abandoned, Self::restart)?;
         self.each(|_, _| true, Self::resume)?;
         if let Some(faults) = &self.options.faults

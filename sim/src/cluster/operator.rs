@@ -32,6 +32,12 @@ impl Sim {
             Member { id: node, address: address(node), incarnation }
         };
         let change = |change| Request::Change { change, dry_run: false };
+        let is_known = |node: NodeId| (1..=self.nodes.len() as u64).contains(&node.0);
+        if let Command::Add { node, .. } | Command::Replace { by: node, .. } = &command
+            && !is_known(*node)
+        {
+            return Ok(());
+        }
         let request = match command {
             Command::Add { node, goal } => change(Change::Add { member: member(node), goal }),
             Command::Promote(node) => change(Change::Promote(node)),

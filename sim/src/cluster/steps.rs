@@ -143,7 +143,7 @@ impl Sim {
     }
 
     /// Sets a node's alarm to its deadline.
-    fn set_alarm(&mut self, place: usize) {
+    pub(super) fn set_alarm(&mut self, place: usize) {
         let node = &mut self.nodes[place];
         let Some(replica) = &node.replica else { return };
         let deadline = replica.deadline();

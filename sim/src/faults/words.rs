@@ -1,7 +1,7 @@
 //! Commands as words.
 
-use crate::faults::{Command, Damage};
-use crate::words::Short;
+use crate::faults::{Command, Damage, Fate};
+use crate::words::{OnlyIf, Short};
 use raft_core::raft::membership::Goal;
 use std::fmt;
 
@@ -70,6 +70,34 @@ impl fmt::Display for Command {
                 write!(f, "set {}={}", Short(key), Short(value))
             }
             Self::Read { key } => write!(f, "get {}", Short(key)),
+            Self::WriteIf { key, value, condition } => {
+                write!(f, "set {}={}{}", Short(key), Short(value), OnlyIf(condition))
+            }
+            Self::Delete { key } => write!(f, "delete {}", Short(key)),
+            Self::SetClock { node, rate_ppm } => {
+                write!(
+                    f,
+                    "let the clock of node {node} run at {}.{:02} times the speed",
+                    rate_ppm / 1_000_000,
+                    rate_ppm % 1_000_000 / 10_000
+                )
+            }
+            Self::FireTimer(node) => write!(f, "fire the election timer of node {node}"),
+            Self::Snapshot(node) => write!(f, "let node {node} take a snapshot"),
+            Self::SlowLink { from, to, by } => {
+                write!(f, "delay {from}->{to} by {} us", by.as_micros())
+            }
+            Self::LossyLink { from, to, ppm } => {
+                write!(f, "lose {ppm} in a million of {from}->{to}")
+            }
+            Self::Message { id, fate: Fate::Drop } => write!(f, "drop message {id}"),
+            Self::Message { id, fate: Fate::Hold } => write!(f, "hold message {id}"),
+            Self::Message { id, fate: Fate::Release } => write!(f, "release message {id}"),
+            Self::Message { id, fate: Fate::Delay(by) } => {
+                write!(f, "delay message {id} by {} us", by.as_micros())
+            }
+            Self::Message { id, fate: Fate::Duplicate } => write!(f, "double message {id}"),
+            Self::Message { id, fate: Fate::Deliver } => write!(f, "deliver message {id} now"),
             Self::EndFaults => write!(f, "end all faults"),
         }
     }

@@ -6,18 +6,17 @@ use raft_core::id::{Index, Term};
 use raft_core::raft;
 use raft_core::raft::message::{AppendResult, Body};
 use raft_core::replica::{Envelope, PeerBody};
+use raft_core::time::Instant;
 use raft_sim::{Cargo, Flight, Place, Sim};
 
 /// A flight as it is seen at the moment; `None` once it has been lost.
 pub(super) fn message(sim: &Sim, view: &View, stage: &Stage, flight: &Flight) -> Option<Message> {
     let (kind, answer, term) = kind(sim, flight);
-    let took = (sim.now() - flight.sent_at).as_micros() as f64;
-    let whole = (flight.arrives_at - flight.sent_at).as_micros().max(1) as f64;
     let cut = match (flight.from, flight.to) {
         (Place::Node(from), Place::Node(to)) => sim.is_cut(from, to),
         _ => false,
     };
-    let share = if view.still { 0.5 } else { (took / whole).clamp(0.0, 1.0) };
+    let share = if view.still { 0.5 } else { way(flight, sim.now()) };
     // What is lost gets half-way, falls there, and is gone.
     let lost = (flight.lost || cut) && share >= 0.5;
     if lost && share > 0.75 {
@@ -35,6 +34,11 @@ pub(super) fn message(sim: &Sim, view: &View, stage: &Stage, flight: &Flight) ->
         lost,
         says: format!("{} to {}: {}", flight.from, flight.to, flight.cargo),
     })
+}
+
+/// How much of its way a message has behind it, from 0 to 1.
+fn way(flight: &Flight, now: Instant) -> f64 {
+    f64::from(flight.share_ppm_at(now)) / 1e6
 }
 
 /// What a flight is, what it answers, and the term it speaks in.

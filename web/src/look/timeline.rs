@@ -28,7 +28,8 @@ pub fn timeline(branches: &Branches, view: &View) -> Timeline {
     let record = run.record();
     let (from, until) = (window.from, window.until());
     let other = branches::beside(branches);
-    let lanes = record.lanes().iter().enumerate().map(|(place, lane)| Lane {
+    let lanes = record.lanes().iter().enumerate().filter(|(_, lane)| lane.has_run());
+    let lanes = lanes.map(|(place, lane)| Lane {
         node: lane.node,
         selected: view.has_picked(lane.node),
         spells: lane.spells(from, until).copied().collect(),
