@@ -73,7 +73,7 @@ pub struct Limits {
     pub list_keys_max: usize,
     /// Most bytes of keys and values in one page of a list; the first item always fits.
     pub list_bytes_max: usize,
-    /// Most sessions remembered; beyond it the one that has been idle longest is forgotten.
+    /// Most sessions remembered; beyond it those that have been idle longest are forgotten.
     pub sessions_max: usize,
     /// Most members of the cluster, learners included: a leader sends its log to each.
     pub members_max: usize,

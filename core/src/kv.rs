@@ -2,5 +2,6 @@
 //! take effect once. Knows nothing of terms, leaders or disks: committed commands come in, in order.
 
 pub mod command;
+pub(crate) mod key;
 pub mod session;
 pub mod store;

@@ -85,6 +85,18 @@ pub enum PeerBody {
     },
 }
 
+impl Envelope {
+    /// About how many bytes it is on the wire.
+    pub(crate) fn bytes(&self) -> usize {
+        32 + match &self.body {
+            PeerBody::Raft(message) => message.bytes(),
+            PeerBody::Forward { request, .. } => request.bytes(),
+            PeerBody::Forwarded { response: Ok(reply), .. } => reply.bytes(),
+            PeerBody::Forwarded { response: Err(_), .. } => 0,
+        }
+    }
+}
+
 /// What a node wants done. Lanes are independent of each other: see the [driver contract](crate).
 #[derive(Clone, Debug, Default, PartialEq)]
 #[must_use]
@@ -251,7 +263,7 @@ impl Replica {
                 }
                 Payload::Noop => continue,
             };
-            let command: Command = postcard::from_bytes(bytes)
+            let command = Command::decode(bytes)
                 .expect("a committed command is readable, or this version must not go on");
             let result = self.store.apply(index, &command, &self.config.limits);
             let Some((origin, count_copies)) = self.waiting.take_write(self.applied) else {

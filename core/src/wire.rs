@@ -130,7 +130,22 @@ impl std::error::Error for DecodeError {}
 impl Frame {
     /// The frame as a binary message.
     pub fn encode(&self) -> Vec<u8> {
-        postcard::to_extend(self, vec![VERSION]).expect("frames always encode")
+        let mut bytes = Vec::with_capacity(self.bytes());
+        bytes.push(VERSION);
+        postcard::to_extend(self, bytes).expect("frames always encode")
+    }
+
+    /// About how long the frame is, in bytes, so that it is written without being moved.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Peer(batch) => batch.iter().map(Envelope::bytes).sum(),
+            Self::Request { request, .. } => request.bytes(),
+            Self::Response { response: Ok(reply), .. } => reply.bytes(),
+            Self::Response { response: Err(_), .. }
+            | Self::Hello(_)
+            | Self::Welcome(_)
+            | Self::Goodbye(_) => 64,
+        }
     }
 
     /// A binary message as a frame. Allocates no more than a small multiple of `bytes`.

@@ -5,6 +5,10 @@ use crate::text;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+/// The most bytes that a command has besides those of keys and values: the numbers of its session, a
+/// revision, lengths and tags.
+const NUMBERS_BYTES_MAX: usize = 64;
+
 /// A client's session: see [`crate::kv::session`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
@@ -131,7 +135,51 @@ pub struct Command {
     pub write: Write,
 }
 
+impl Command {
+    /// The command as it stands in the log.
+    pub fn encode(&self) -> Bytes {
+        let bytes = Vec::with_capacity(self.write.bytes() + NUMBERS_BYTES_MAX);
+        postcard::to_extend(self, bytes).expect("commands always encode").into()
+    }
+
+    /// The command that stands in the log as `bytes`; `None` if it is none. A value that makes up most of
+    /// them is not copied, but shares them.
+    pub fn decode(bytes: &Bytes) -> Option<Self> {
+        let Borrowed { session, write } = postcard::from_bytes(bytes).ok()?;
+        let take = |part: &[u8]| match part.len() > bytes.len() / 2 {
+            true => bytes.slice_ref(part),
+            false => Bytes::copy_from_slice(part),
+        };
+        let take_condition = |condition| match condition {
+            BorrowedCondition::Any => Condition::Any,
+            BorrowedCondition::Absent => Condition::Absent,
+            BorrowedCondition::Value(value) => Condition::Value(take(value)),
+            BorrowedCondition::Revision(revision) => Condition::Revision(revision),
+        };
+        let write = match write {
+            BorrowedWrite::Set { key, value, condition } => Write::Set {
+                key: take(key),
+                value: take(value),
+                condition: take_condition(condition),
+            },
+            BorrowedWrite::Delete { key, condition } => {
+                Write::Delete { key: take(key), condition: take_condition(condition) }
+            }
+        };
+        Some(Self { session, write })
+    }
+}
+
 impl Write {
+    /// How many bytes its key, its value and what is expected of them have.
+    pub fn bytes(&self) -> usize {
+        let expected = match self.condition() {
+            Condition::Value(value) => value.len(),
+            Condition::Any | Condition::Absent | Condition::Revision(_) => 0,
+        };
+        self.key().len() + self.value().map_or(0, Bytes::len) + expected
+    }
+
     /// The key it is about.
     pub fn key(&self) -> &Bytes {
         match self {
@@ -152,5 +200,77 @@ impl Write {
         match self {
             Self::Set { condition, .. } | Self::Delete { condition, .. } => condition,
         }
+    }
+}
+
+/// A command whose bytes lie where it was read: the same format as [`Command`], without a copy.
+#[derive(Deserialize)]
+struct Borrowed<'a> {
+    session: Option<Session>,
+    #[serde(borrow)]
+    write: BorrowedWrite<'a>,
+}
+
+#[derive(Deserialize)]
+enum BorrowedWrite<'a> {
+    Set {
+        key: &'a [u8],
+        value: &'a [u8],
+        #[serde(borrow)]
+        condition: BorrowedCondition<'a>,
+    },
+    Delete {
+        key: &'a [u8],
+        #[serde(borrow)]
+        condition: BorrowedCondition<'a>,
+    },
+}
+
+#[derive(Deserialize)]
+enum BorrowedCondition<'a> {
+    Any,
+    Absent,
+    Value(&'a [u8]),
+    Revision(Index),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{ClientId, Sequence};
+
+    #[test]
+    fn every_command_comes_back_from_the_log_as_it_was_and_shares_a_long_value() {
+        let session = Session { client: ClientId(7), opened: Index(1), sequence: Sequence(300) };
+        let long = Bytes::from(vec![7; 1_000]);
+        let conditions = [
+            Condition::Any,
+            Condition::Absent,
+            Condition::Value("old".into()),
+            Condition::Revision(Index(u64::MAX)),
+        ];
+        for condition in conditions {
+            let (key, value) = (Bytes::from_static(b"key"), long.clone());
+            for write in [
+                Write::Set { key: key.clone(), value, condition: condition.clone() },
+                Write::Delete { key: key.clone(), condition: condition.clone() },
+            ] {
+                for session in [None, Some(session)] {
+                    let command = Command { session, write: write.clone() };
+                    let bytes = command.encode();
+                    assert_eq!(Command::decode(&bytes), Some(command.clone()));
+                    assert_eq!(postcard::from_bytes(&bytes), Ok(command));
+                    assert_eq!(Command::decode(&bytes.slice(1..)), None);
+                }
+            }
+        }
+        let expected = Condition::Value(long);
+        let write = Write::Set { key: "key".into(), value: "new".into(), condition: expected };
+        let bytes = Command { session: None, write }.encode();
+        let shared = |part: &Bytes| bytes.as_ptr_range().contains(&part.as_ptr());
+        let Some(Command { write, .. }) = Command::decode(&bytes) else { panic!("a command") };
+        let Condition::Value(expected) = write.condition() else { panic!("as it was") };
+        assert!(shared(expected), "it makes up most of the bytes");
+        assert!(!write.value().is_some_and(shared), "it would keep all of them");
     }
 }

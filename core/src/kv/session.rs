@@ -4,8 +4,8 @@
 //! that welcomed it as `opened`. It numbers its writes and has one under way at a time. The table
 //! remembers the newest number of each session with its reply, and answers a retry from it.
 //!
-//! The table is bounded: the session that has been idle longest, by log position, is forgotten. A write
-//! of a session that is not in the table is a new session's first if the session was opened after
+//! The table is bounded: when it is full, the sessions that have been idle longest, by log position, are
+//! forgotten, a part of them at once. A write of a session that is not in the table is a new session's first if the session was opened after
 //! everything that was ever forgotten, and might be a retry of a forgotten write if not. In that case
 //! it is refused. So opening needs no entry of its own, and forgetting never lets a write apply twice.
 
@@ -15,12 +15,13 @@ use crate::kv::command::{Session, Written};
 use imbl::OrdMap;
 use std::ops::Bound;
 
+/// One in so many sessions is forgotten when there are too many.
+const FORGOTTEN_SHARE: usize = 16;
+
 /// The sessions of a store. Part of its state, and so of every snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sessions {
     by_client: OrdMap<ClientId, Remembered>,
-    /// By the log position of the newest write: who has been idle longest comes first.
-    by_use: OrdMap<Index, ClientId>,
     /// The newest use of any session that was forgotten.
     forgotten: Index,
 }
@@ -49,7 +50,7 @@ impl Sessions {
         }
     }
 
-    /// Remembers the result of a write at `index`, and forgets the oldest sessions beyond `limit`.
+    /// Remembers the result of a write at `index`. With more than `limit` sessions the oldest are forgotten.
     pub fn remember(
         &mut self,
         session: &Session,
@@ -58,15 +59,27 @@ impl Sessions {
         limit: usize,
     ) {
         let remembered = Remembered { used: index, sequence: session.sequence, result };
-        if let Some(before) = self.by_client.insert(session.client, remembered) {
-            self.by_use.remove(&before.used);
+        self.by_client.insert(session.client, remembered);
+        if self.by_client.len() > limit.max(1) {
+            self.forget_oldest();
         }
-        self.by_use.insert(index, session.client);
-        while self.by_client.len() > limit.max(1) {
-            let Some((used, client)) = self.by_use.get_min().cloned() else { return };
-            self.by_use.remove(&used);
+    }
+
+    /// Forgets one in [`FORGOTTEN_SHARE`] of the sessions. To look at all of them for that is cheap if it is
+    /// done for many at once, and needs no second table in the order of their use.
+    fn forget_oldest(&mut self) {
+        let mut uses: Vec<Index> = self.by_client.values().map(|known| known.used).collect();
+        let newest_forgotten = (uses.len() - 1) / FORGOTTEN_SHARE;
+        let (_, forgotten, _) = uses.select_nth_unstable(newest_forgotten);
+        self.forgotten = *forgotten;
+        let old: Vec<ClientId> = self
+            .by_client
+            .iter()
+            .filter(|(_, known)| known.used <= self.forgotten)
+            .map(|(client, _)| *client)
+            .collect();
+        for client in old {
             self.by_client.remove(&client);
-            self.forgotten = used;
         }
     }
 
@@ -102,16 +115,14 @@ impl Sessions {
         self.by_client.range((start, Bound::Unbounded)).map(|(client, known)| (*client, known))
     }
 
-    /// Adds the session that comes after all there are; `false` if `client` does not, or if another
-    /// session, remembered or forgotten, wrote what it says is its write.
+    /// Adds the session that comes after all there are; `false` if `client` does not, or if it should have
+    /// been forgotten.
     pub(crate) fn push(&mut self, client: ClientId, remembered: Remembered) -> bool {
-        let used = remembered.used;
         let follows = self.by_client.get_max().is_none_or(|(last, _)| *last < client);
-        if !follows || used <= self.forgotten || self.by_use.contains_key(&used) {
-            return false;
+        let belongs = follows && remembered.used > self.forgotten;
+        if belongs {
+            self.by_client.insert(client, remembered);
         }
-        self.by_use.insert(used, client);
-        self.by_client.insert(client, remembered);
-        true
+        belongs
     }
 }

@@ -5,6 +5,7 @@ use crate::config::Limits;
 use crate::error::Error;
 use crate::id::Index;
 use crate::kv::command::{Command, Condition, Found, Item, Read, Write, Written};
+use crate::kv::key::Key;
 use crate::kv::session::Sessions;
 use crate::seeded::{Bug, makes};
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use std::ops::Bound;
 /// Keys, values and sessions, up to some entry of the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Store {
-    keys: OrdMap<Bytes, Record>,
+    keys: OrdMap<Key, Record>,
     sessions: Sessions,
 }
 
@@ -48,8 +49,32 @@ impl Store {
     }
 
     fn write(&mut self, index: Index, write: &Write) -> Result<Written, Error> {
-        let before = self.keys.get(write.key());
-        let holds = match write.condition() {
+        let key: &[u8] = write.key();
+        self.check(key, write.condition())?;
+        let existed = match write {
+            // Most keys are there already: then this is the only search for it.
+            Write::Set { value, .. } => match self.keys.get_mut(key) {
+                Some(record) => {
+                    (record.value, record.modified) = (value.clone(), index);
+                    true
+                }
+                None => {
+                    let record = Record { value: value.clone(), created: index, modified: index };
+                    self.keys.insert(Key::new(key), record);
+                    false
+                }
+            },
+            Write::Delete { .. } => self.keys.remove(key).is_some(),
+        };
+        Ok(Written { revision: index, existed })
+    }
+
+    fn check(&self, key: &[u8], condition: &Condition) -> Result<(), Error> {
+        if matches!(condition, Condition::Any) {
+            return Ok(());
+        }
+        let before = self.keys.get(key);
+        let holds = match condition {
             Condition::Any => true,
             Condition::Absent => before.is_none(),
             Condition::Value(value) => before.is_some_and(|record| record.value == *value),
@@ -57,28 +82,17 @@ impl Store {
                 before.is_some_and(|record| record.modified == *revision)
             }
         };
-        if !holds {
-            return Err(Error::ConditionFailed { revision: before.map(|record| record.modified) });
+        match holds {
+            true => Ok(()),
+            false => Err(Error::ConditionFailed { revision: before.map(|record| record.modified) }),
         }
-        let existed = before.is_some();
-        match write {
-            Write::Set { key, value, .. } => {
-                let created = before.map_or(index, |record| record.created);
-                let record = Record { value: value.clone(), created, modified: index };
-                self.keys.insert(key.clone(), record);
-            }
-            Write::Delete { key, .. } => {
-                self.keys.remove(key);
-            }
-        }
-        Ok(Written { revision: index, existed })
     }
 
     /// Answers a read from the state as it is.
     pub fn read(&self, read: &Read, limits: &Limits) -> Result<Found, Error> {
         match read {
-            Read::Get { key } => match self.keys.get_key_value(key) {
-                Some((key, record)) => Ok(Found::Item(item(key, record, false))),
+            Read::Get { key } => match self.keys.get::<[u8]>(key) {
+                Some(record) => Ok(Found::Item(item(key.clone(), record, false))),
                 None => Err(Error::NotFound),
             },
             Read::List { prefix, after, limit, keys_only } => {
@@ -96,13 +110,14 @@ impl Store {
         keys_only: bool,
         bytes_max: usize,
     ) -> Found {
-        let start = match after {
-            Some(after) if after >= prefix => Bound::Excluded(after.clone()),
-            _ => Bound::Included(prefix.clone()),
+        let start: Bound<&[u8]> = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
         };
         let mut matching = self
             .keys
-            .range((start, Bound::Unbounded))
+            .range::<_, [u8]>((start, Bound::Unbounded))
+            .map(|(key, record)| (key.as_bytes(), record))
             .take_while(|(key, _)| key.starts_with(prefix))
             .peekable();
         let (mut items, mut bytes) = (Vec::new(), 0);
@@ -111,7 +126,7 @@ impl Store {
             if items.len() == limit || (bytes > bytes_max && !items.is_empty()) {
                 break;
             }
-            items.push(item(key, record, keys_only));
+            items.push(item(Bytes::copy_from_slice(key), record, keys_only));
             matching.next();
         }
         let more = matching.peek().is_some();
@@ -131,7 +146,7 @@ impl Store {
 
     /// Every key with its value, in order.
     pub fn iter(&self) -> impl Iterator<Item = Item> + '_ {
-        self.keys.iter().map(|(key, record)| item(key, record, false))
+        self.keys.iter().map(|(key, record)| item(key.to_bytes(), record, false))
     }
 
     /// The sessions that writes are remembered for.
@@ -148,16 +163,16 @@ impl Store {
     }
 
     /// The keys after `key`, or all, in order.
-    pub(crate) fn after(&self, key: Option<&Bytes>) -> impl Iterator<Item = (&Bytes, &Record)> {
+    pub(crate) fn after(&self, key: Option<&Key>) -> impl Iterator<Item = (&Key, &Record)> {
         let start = key.map_or(Bound::Unbounded, Bound::Excluded);
-        self.keys.range::<_, Bytes>((start, Bound::Unbounded))
+        self.keys.range::<_, Key>((start, Bound::Unbounded))
     }
 
     /// Adds the key that comes after all there are; `false` if `key` does not.
-    pub(crate) fn push(&mut self, key: Bytes, record: Record) -> bool {
-        let follows = self.keys.get_max().is_none_or(|(last, _)| *last < key);
+    pub(crate) fn push(&mut self, key: &[u8], record: Record) -> bool {
+        let follows = self.keys.get_max().is_none_or(|(last, _)| last.as_bytes() < key);
         if follows {
-            self.keys.insert(key, record);
+            self.keys.insert(Key::new(key), record);
         }
         follows
     }
@@ -168,9 +183,9 @@ impl Store {
     }
 }
 
-fn item(key: &Bytes, record: &Record, key_only: bool) -> Item {
+fn item(key: Bytes, record: &Record, key_only: bool) -> Item {
     Item {
-        key: key.clone(),
+        key,
         value: (!key_only).then(|| record.value.clone()),
         created: record.created,
         modified: record.modified,
@@ -292,5 +307,25 @@ mod tests {
         assert_eq!(retry, Err(Error::SessionExpired));
         let new = apply(&mut store, 5, session(4, 3, 1), set("b", "v", Condition::Any));
         assert_eq!(new, written(5, false));
+    }
+
+    #[test]
+    fn of_too_many_sessions_the_oldest_part_is_forgotten_at_once() {
+        let (mut store, limits) =
+            (Store::default(), Limits { sessions_max: 64, ..Limits::default() });
+        let mut write = |index: u64, client: u64, opened: u64| {
+            let write = set("a", "v", Condition::Any);
+            let command = Command { session: session(client, opened, index), write };
+            store.apply(Index(index), &command, &limits).map(|_| store.sessions().len())
+        };
+        (1..64).for_each(|client| assert_eq!(write(client, client, 0), Ok(client as usize)));
+        // The oldest is used again, and so is the youngest but one.
+        assert_eq!(write(64, 1, 0), Ok(63));
+        assert_eq!(write(65, 64, 0), Ok(64));
+        // One more is one too many: the five of 65 that were idle longest go, which are those of 2 to 6.
+        assert_eq!(write(66, 65, 0), Ok(60));
+        assert_eq!(write(67, 7, 0), Ok(60));
+        assert_eq!(write(68, 6, 5), Err(Error::SessionExpired));
+        assert_eq!(write(69, 6, 6), Ok(61));
     }
 }

@@ -62,8 +62,7 @@ impl Replica {
     fn lead(&mut self, origin: Origin, request: Request) {
         match request {
             Request::Write { session, write, count_copies } => {
-                let command = postcard::to_allocvec(&Command { session, write });
-                let payload = Payload::Command(command.expect("commands always encode").into());
+                let payload = Payload::Command(Command { session, write }.encode());
                 match self.raft.propose(self.now, payload) {
                     Ok(id) => self.waiting.write(id, origin, count_copies),
                     Err(error) => self.answer(origin, Err(error)),

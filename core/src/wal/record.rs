@@ -43,6 +43,9 @@ pub(crate) struct Record {
 /// Appends a record to `out` and returns its checksum.
 pub(crate) fn encode(body: &Body, position: u64, synced: u64, link: u32, out: &mut Vec<u8>) -> u32 {
     let start = out.len();
+    // About as long as it will be, so that it is written without being moved.
+    let entries: usize = body.entries.iter().map(Entry::size).sum();
+    out.reserve(HEADER_BYTES + 64 + entries);
     out.extend_from_slice(&[0; HEADER_BYTES]);
     *out = postcard::to_extend(body, std::mem::take(out)).expect("records always encode");
     let length = u32::try_from(out.len() - start - HEADER_BYTES).expect("writes are below 4 GiB");

@@ -30,7 +30,7 @@ const LENGTH_BYTES: usize = 4;
 
 /// What a snapshot is made of, in this order. Keys and values are borrowed, since there are many.
 #[derive(Serialize, Deserialize)]
-enum Part<B> {
+enum Part<K, V> {
     /// Once.
     Start {
         meta: SnapshotMeta,
@@ -38,7 +38,7 @@ enum Part<B> {
         forgotten: Index,
     },
     /// For each key, in rising order.
-    Key { key: B, value: B, created: Index, modified: Index },
+    Key { key: K, value: V, created: Index, modified: Index },
     /// For each session, in rising order of their names.
     Session { client: ClientId, used: Index, sequence: Sequence, result: Result<Written, Error> },
 }

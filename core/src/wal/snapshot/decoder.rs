@@ -77,17 +77,19 @@ fn check_header(header: &[u8; HEADER_BYTES]) -> Result<(), SnapshotError> {
 
 /// Adds a part to what there is; `false` if it is none, or does not belong there.
 fn add(part: &[u8], to: &mut Option<Snapshot>) -> bool {
-    let Ok((part, [])) = postcard::take_from_bytes::<Part<&[u8]>>(part) else { return false };
+    let Ok((part, [])) = postcard::take_from_bytes::<Part<&[u8], &[u8]>>(part) else {
+        return false;
+    };
     match (part, to) {
         (Part::Start { meta, forgotten }, to @ None) => {
             *to = Some(Snapshot { meta, store: Store::new(Sessions::new(forgotten)) });
             true
         }
         (Part::Key { key, value, created, modified }, Some(Snapshot { store, .. })) => {
-            // Copies, for a slice would keep all that arrived with it.
+            // A copy, for a slice would keep all that arrived with it.
             let value = Bytes::copy_from_slice(value);
             let record = Record { value, created, modified };
-            store.sessions().is_empty() && store.push(Bytes::copy_from_slice(key), record)
+            store.sessions().is_empty() && store.push(key, record)
         }
         (Part::Session { client, used, sequence, result }, Some(Snapshot { store, .. })) => {
             store.sessions_mut().push(client, Remembered { used, sequence, result })

@@ -1,6 +1,7 @@
 //! From a state to bytes, a piece at a time and from any place on.
 
 use crate::id::ClientId;
+use crate::kv::key::Key;
 use crate::wal::Snapshot;
 use crate::wal::snapshot::{LENGTH_BYTES, MAGIC, NO_MORE_PARTS, Part, VERSION, crc_on};
 use bytes::Bytes;
@@ -30,7 +31,7 @@ struct Mark {
     /// Their checksum.
     crc: u32,
     /// The last key before it.
-    key: Option<Bytes>,
+    key: Option<Key>,
     /// The last session before it.
     client: Option<ClientId>,
 }
@@ -115,7 +116,7 @@ impl Encoder {
 fn parts_after<'a>(
     Snapshot { meta, store }: &'a Snapshot,
     mark: &'a Mark,
-) -> impl Iterator<Item = Part<&'a Bytes>> {
+) -> impl Iterator<Item = Part<&'a Key, &'a Bytes>> {
     let forgotten = store.sessions().forgotten();
     let start = (mark.offset == 0).then(|| Part::Start { meta: meta.clone(), forgotten });
     let keys = store.after(mark.key.as_ref()).map(|(key, record)| {
@@ -129,7 +130,7 @@ fn parts_after<'a>(
     start.into_iter().chain(keys).chain(sessions)
 }
 
-fn append_part(part: &Part<&Bytes>, bytes: &mut Vec<u8>) {
+fn append_part(part: &Part<&Key, &Bytes>, bytes: &mut Vec<u8>) {
     let start = bytes.len();
     bytes.extend_from_slice(&[0; LENGTH_BYTES]);
     *bytes = postcard::to_extend(part, std::mem::take(bytes)).expect("parts always encode");
