@@ -1,0 +1,3 @@
+//! What the benchmarks of the core and the count of its instructions share.
+
+pub mod memory;
