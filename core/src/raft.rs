@@ -205,7 +205,7 @@ impl Raft {
             // Nobody else speaks in our name: a misdelivered message, or another life of ours.
             return;
         }
-        let is_stranger = self.meet(from, life);
+        let is_stranger = self.meet(from, life, term);
         if let Body::RequestVote { campaign, pre_vote, transfer, last } = message.body {
             // A candidate may be turned away without regard to its term (thesis §4.2.3).
             self.on_request_vote(from, is_stranger, Ballot { campaign, pre_vote, transfer, last });

@@ -8,7 +8,7 @@
 //! that takes one voter away, it needs the votes of those who remember: if too few are left, nothing can
 //! be decided, and that is right.
 
-use crate::id::{EntryId, Incarnation, Index, NodeId};
+use crate::id::{EntryId, Incarnation, Index, NodeId, Term};
 use crate::raft::event::{Event, WhyFollower};
 use crate::raft::{Raft, Role};
 use crate::seeded::{Bug, makes};
@@ -18,8 +18,8 @@ use std::collections::BTreeMap;
 /// Which lives this server has heard of.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lives {
-    /// Members that speak as another life than the admitted one, and when they last did.
-    strangers: BTreeMap<NodeId, (Incarnation, Instant)>,
+    /// Members that speak as another life than the admitted one.
+    strangers: BTreeMap<NodeId, Stranger>,
     /// This server's own life is not admitted: it was founded by nobody and added by nobody yet, or
     /// someone who must know has said so.
     turned_away: bool,
@@ -30,9 +30,17 @@ pub(super) struct Lives {
     quorum_lost: bool,
 }
 
+/// A life that was not admitted, as it was last heard.
+#[derive(Clone, Copy, Debug)]
+struct Stranger {
+    life: Incarnation,
+    term: Term,
+    heard_at: Instant,
+}
+
 impl Raft {
-    /// Hears from `life` of `node`. Returns whether that is not the life that was admitted.
-    pub(super) fn meet(&mut self, node: NodeId, life: Incarnation) -> bool {
+    /// Hears from `life` of `node` in `term`. Returns whether that is not the life that was admitted.
+    pub(super) fn meet(&mut self, node: NodeId, life: Incarnation, term: Term) -> bool {
         let heard_by_leader = match &self.role {
             Role::Leader(leader) => leader.followers.get(&node).map(|progress| progress.life),
             Role::Follower(_) | Role::Candidate(_) => None,
@@ -46,7 +54,7 @@ impl Raft {
             return false;
         }
         if is_stranger {
-            self.lives.strangers.insert(node, (life, self.now));
+            self.lives.strangers.insert(node, Stranger { life, term, heard_at: self.now });
             self.look_for_a_quorum();
         } else if self.lives.strangers.remove(&node).is_some() {
             self.lives.quorum_lost = false;
@@ -54,10 +62,13 @@ impl Raft {
         is_stranger
     }
 
-    /// The member `node` as a stranger that has been heard lately.
+    /// The life that speaks as the member `node` now and is not the admitted one. A life of now answers the
+    /// leader in its term: what was said in an earlier one may be late, from a life that was lost long ago,
+    /// and no reason to take the vote from the one that was admitted since.
     pub(super) fn stranger(&self, node: NodeId) -> Option<Incarnation> {
-        let (life, at) = *self.lives.strangers.get(&node)?;
-        (self.now - at <= self.config.timing.election_timeout_max).then_some(life)
+        let Stranger { life, term, heard_at } = *self.lives.strangers.get(&node)?;
+        let is_of_now = self.now - heard_at <= self.config.timing.election_timeout_max;
+        (is_of_now && term >= self.term()).then_some(life)
     }
 
     /// Says so when too few voters remember for anything to be decided.
@@ -131,7 +142,7 @@ impl Raft {
         self.hear_from_leader();
         let configuration = &self.configurations.last().expect("never empty").1;
         let strangers = &mut self.lives.strangers;
-        strangers.retain(|node, (life, _)| configuration.is_stranger(*node, *life));
+        strangers.retain(|node, stranger| configuration.is_stranger(*node, stranger.life));
     }
 
     /// A leader speaks to its members only: one that its own log admits was turned away for nothing, or
