@@ -208,7 +208,8 @@ impl Raft {
         let is_stranger = self.meet(from, life, term);
         if let Body::RequestVote { campaign, pre_vote, transfer, last } = message.body {
             // A candidate may be turned away without regard to its term (thesis §4.2.3).
-            self.on_request_vote(from, is_stranger, Ballot { campaign, pre_vote, transfer, last });
+            let ballot = Ballot { life, campaign, pre_vote, transfer, last };
+            self.on_request_vote(from, is_stranger, ballot);
         } else {
             let is_refused_pre_vote = matches!(
                 message.body,
@@ -220,6 +221,7 @@ impl Raft {
                 self.become_follower(term, WhyFollower::LaterTerm { from });
             }
             match message.body {
+                Body::RequestVoteReply { life, .. } if life != self.config.incarnation => {}
                 Body::RequestVoteReply {
                     refused: Some(VoteRefusal::NotAdmitted { configuration }),
                     ..
@@ -251,7 +253,7 @@ impl Raft {
     fn on_current(&mut self, from: NodeId, life: Incarnation, body: Body) {
         match body {
             Body::RequestVote { .. } => unreachable!("handled before the term is looked at"),
-            Body::RequestVoteReply { campaign, pre_vote, refused } => {
+            Body::RequestVoteReply { campaign, pre_vote, refused, .. } => {
                 self.on_vote_reply(from, campaign, pre_vote, refused);
             }
             Body::AppendEntries { epoch, round, prev, commit, entries } => {
@@ -281,7 +283,7 @@ impl Raft {
                 self.send(from, Body::AppendEntriesReply { epoch, round, result });
             }
             // Someone who would vote for us is allowed to be in an earlier term.
-            Body::RequestVoteReply { campaign, pre_vote: true, refused: None } => {
+            Body::RequestVoteReply { campaign, pre_vote: true, refused: None, .. } => {
                 self.on_vote_reply(from, campaign, true, None);
             }
             Body::RequestVote { .. }

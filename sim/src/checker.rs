@@ -41,8 +41,8 @@ pub struct Checker {
     limits: Limits,
     founding: Configuration,
     leaders: BTreeMap<Term, NodeId>,
-    /// Whom each voter gave its vote in each term, and in which life.
-    votes: BTreeMap<(Term, NodeId), (NodeId, Incarnation)>,
+    /// Whom each voter gave its vote in each term, asked by which life, and in which life of its own.
+    votes: BTreeMap<(Term, NodeId, Incarnation), (NodeId, Incarnation)>,
     chains: Chains,
     committed: Vec<Committed>,
     truth: Truth,
@@ -263,7 +263,7 @@ impl Checker {
         let own = seen.memory.hard_state;
         let voted = |voter| match voter == node {
             true => own.term > term || own.vote == Some(node),
-            false => self.votes.get(&(term, voter)).is_some_and(|(candidate, life)| {
+            false => self.votes.get(&(term, voter, seen.life)).is_some_and(|(candidate, life)| {
                 *candidate == node && !view.configuration.is_stranger(voter, *life)
             }),
         };
@@ -393,8 +393,10 @@ impl Checker {
         };
         promises::check_message(view, memory, to, message)?;
         bounds::check_message(view, to, message, &self.limits)?;
-        if let Body::RequestVoteReply { campaign, pre_vote: false, refused: None } = message.body {
-            self.votes.insert((campaign, view.node), (to, *life));
+        if let Body::RequestVoteReply { campaign, pre_vote: false, life: asked_by, refused: None } =
+            message.body
+        {
+            self.votes.insert((campaign, view.node, asked_by), (to, *life));
         }
         Ok(())
     }

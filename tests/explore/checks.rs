@@ -42,7 +42,7 @@ pub(crate) fn promise(node: &Node, to: NodeId, Message { term, body }: &Message)
     };
     match body {
         Body::RequestVote { campaign, pre_vote: false, .. } => has_voted(*campaign, id),
-        Body::RequestVoteReply { campaign, pre_vote: false, refused: None } => {
+        Body::RequestVoteReply { campaign, pre_vote: false, refused: None, .. } => {
             has_voted(*campaign, to)
         }
         // One that was held over a change of term speaks of a log that has gone since.

@@ -136,7 +136,8 @@ fn messages() -> Vec<(&'static str, Body)> {
     let (campaign, last) = (Term(6), EntryId::new(5, 900));
     let (epoch, round) = (Epoch(1), Round(77));
     let request = |pre_vote, transfer| Body::RequestVote { campaign, pre_vote, transfer, last };
-    let reply = |pre_vote, refused| Body::RequestVoteReply { campaign, pre_vote, refused };
+    let life = Incarnation(7);
+    let reply = |pre_vote, refused| Body::RequestVoteReply { campaign, pre_vote, life, refused };
     let appended = |result| Body::AppendEntriesReply { epoch, round, result };
     let candidate = NodeId(2);
     let data = "piece".into();

@@ -122,7 +122,8 @@ fn nothing_is_applied_that_is_not_committed() {
 #[test]
 fn no_vote_is_given_before_it_is_on_disk() {
     let mut world = World::new();
-    let vote = Body::RequestVoteReply { campaign: Term(3), pre_vote: false, refused: None };
+    let (campaign, life) = (Term(3), Incarnation::UNKNOWN);
+    let vote = Body::RequestVoteReply { campaign, pre_vote: false, life, refused: None };
     assert_eq!(broken(world.say(1, 3, vote.clone())), Property::DurablePromises);
     world.sync(1, 3, &[]);
     // The term is durable, the vote is another's.

@@ -211,7 +211,7 @@ fn ballots(sim: &Sim, stage: &Stage, raft: &Raft, outwards: Point) -> Vec<Ballot
     let is_coming = |voter: NodeId| {
         sim.flights().filter_map(envelope).any(|envelope| {
             let answer = matches!(&envelope.body, PeerBody::Raft(message) if matches!(message.body,
-                Body::RequestVoteReply { campaign, pre_vote, refused: None }
+                Body::RequestVoteReply { campaign, pre_vote, refused: None, .. }
                     if campaign == candidate.campaign && pre_vote == candidate.pre_vote));
             envelope.from == voter && envelope.to == raft.id() && answer
         })

@@ -1,7 +1,7 @@
 //! Who may lead: elections (§5.2), the voting rule (§5.4.1), pre-votes (thesis §9.6) and the protection
 //! of a working leader from candidates that cannot hear it (thesis §4.2.3).
 
-use crate::id::{EntryId, NodeId, Term};
+use crate::id::{EntryId, Incarnation, NodeId, Term};
 use crate::raft::event::{Event, WhyFollower};
 use crate::raft::message::{Body, VoteRefusal};
 use crate::raft::{Candidate, HardState, Raft, Role};
@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 /// What a candidate asks for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ballot {
+    pub(super) life: Incarnation,
     pub(super) campaign: Term,
     pub(super) pre_vote: bool,
     pub(super) transfer: bool,
@@ -71,7 +72,7 @@ impl Raft {
 
     /// RequestVote, receiver implementation (Figure 2), and the same as a question.
     pub(super) fn on_request_vote(&mut self, from: NodeId, is_stranger: bool, ballot: Ballot) {
-        let Ballot { campaign, pre_vote, transfer, last } = ballot;
+        let Ballot { life, campaign, pre_vote, transfer, last } = ballot;
         // A transfer is the leader's own will.
         let disturbs = makes(Bug::NoStickiness);
         let leader_alive = self.live_leader().filter(|_| !transfer && !disturbs);
@@ -120,7 +121,7 @@ impl Raft {
                 self.output.events.push(event);
             }
         }
-        self.send(from, Body::RequestVoteReply { campaign, pre_vote, refused });
+        self.send(from, Body::RequestVoteReply { campaign, pre_vote, life, refused });
     }
 
     /// Whether this server knows that the candidate does not belong to the cluster, and should say so. A

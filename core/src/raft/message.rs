@@ -1,6 +1,6 @@
 //! What servers say to each other, in the paper's words (§5, §7, Figures 2 and 13).
 
-use crate::id::{EntryId, Epoch, Index, NodeId, Round, Term};
+use crate::id::{EntryId, Epoch, Incarnation, Index, NodeId, Round, Term};
 use crate::raft::membership::Configuration;
 use crate::time::ClusterTime;
 use bytes::Bytes;
@@ -91,6 +91,8 @@ pub enum Body {
         campaign: Term,
         /// As in the question.
         pre_vote: bool,
+        /// The life that asked: a later one must not count a vote that was not given to it.
+        life: Incarnation,
         /// `None` is a vote; anything else says why not.
         refused: Option<VoteRefusal>,
     },
@@ -246,7 +248,7 @@ impl fmt::Display for Message {
                 let told = if *transfer { " told to" } else { "" };
                 write!(f, "{name} t{campaign} last={last}{told}")
             }
-            Body::RequestVoteReply { campaign, pre_vote, refused } => {
+            Body::RequestVoteReply { campaign, pre_vote, refused, .. } => {
                 let name = if *pre_vote { "PreVoteReply" } else { "RequestVoteReply" };
                 match refused {
                     None => write!(f, "{name} t{campaign} granted"),

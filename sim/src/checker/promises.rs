@@ -29,7 +29,7 @@ pub(super) fn check_message(
                 format!("node {node} asks for votes before its own is durable: {memory}")
             })
         }
-        Body::RequestVoteReply { campaign, pre_vote: false, refused: None } => {
+        Body::RequestVoteReply { campaign, pre_vote: false, refused: None, .. } => {
             let has_voted = durable.term > *campaign || durable.vote == Some(to);
             ensure(has_voted, Property::DurablePromises, || {
                 format!("node {node} votes for node {to} in term {campaign}, but holds {memory}")

@@ -98,6 +98,16 @@ fn no_life_that_was_not_admitted_helps_to_elect() {
 }
 
 #[test]
+fn no_vote_that_another_life_asked_for_helps_to_elect() {
+    let mut world = World::new();
+    world.vote_for_life(2, 1, Incarnation(9), 5).unwrap();
+    world.vote_for_life(3, 1, Incarnation(9), 5).unwrap();
+    world.write(1, 5, 1, Vec::new());
+    let leader = Node { leads: true, ..Node::new(1, 5, &[1]) };
+    assert_eq!(broken(world.look(leader)), Property::ElectionSafety);
+}
+
+#[test]
 fn both_majorities_of_a_joint_configuration_commit() {
     let member = |id| Member {
         id: NodeId(id),

@@ -96,14 +96,16 @@ impl World {
         };
         let members: Vec<Member> = (1..=3).map(member).collect();
         let configuration = Configuration::founding(&members);
-        Self {
+        let mut world = Self {
             checker: Checker::new(configuration.clone(), limits.clone()),
             limits,
             configuration,
             followers: BTreeMap::new(),
             nodes: (1..=3).map(|id| (id, Node::new(id, 0, &[]))).collect(),
             writes: 0,
-        }
+        };
+        world.found();
+        world
     }
 
     /// Begins anew, with what the configuration has been made into meanwhile.
@@ -127,10 +129,21 @@ impl World {
 
     /// A node gives another its vote.
     pub(crate) fn vote(&mut self, voter: u64, candidate: u64, term: u64) -> Check {
+        self.vote_for_life(voter, candidate, Incarnation(candidate), term)
+    }
+
+    /// The same, and names the life that asked.
+    pub(crate) fn vote_for_life(
+        &mut self,
+        voter: u64,
+        candidate: u64,
+        life: Incarnation,
+        term: u64,
+    ) -> Check {
         self.write(voter, term, candidate, Vec::new());
         let node = Node { term, vote: candidate, leads: false, ..self.nodes[&voter].clone() };
         let campaign = Term(term);
-        let body = Body::RequestVoteReply { campaign, pre_vote: false, refused: None };
+        let body = Body::RequestVoteReply { campaign, pre_vote: false, life, refused: None };
         self.step(node, &sends(voter, candidate, term, body))
     }
 

@@ -59,7 +59,7 @@ pub(crate) fn kind(sim: &Sim, flight: &Flight) -> (Kind, Option<bool>, Term) {
     let vote = |pre_vote: bool| if pre_vote { Kind::PreVote } else { Kind::Vote };
     let (kind, answer, term) = match &message.body {
         Body::RequestVote { pre_vote, campaign, .. } => (vote(*pre_vote), None, *campaign),
-        Body::RequestVoteReply { pre_vote, refused, campaign } => {
+        Body::RequestVoteReply { pre_vote, refused, campaign, .. } => {
             (vote(*pre_vote), Some(refused.is_none()), *campaign)
         }
         Body::AppendEntries { entries, .. } => match entries.len() {
