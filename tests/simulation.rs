@@ -6,12 +6,14 @@ mod checker;
 #[path = "simulation/histories.rs"]
 mod histories;
 
-use raft_core::id::Term;
+use raft_core::id::{NodeId, Term};
+use raft_core::raft::membership::Goal;
 use raft_core::time::Instant;
 use raft_sim::checker::Property;
 use raft_sim::replay::{Failure, Replay, judge};
 use raft_sim::shrink::{Shrunk, shrink};
-use raft_sim::{Command, Counters, Options, Point, Sim, Sometimes};
+use raft_sim::{Command, Counters, Node, Options, Point, Sim, Sometimes};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -156,6 +158,44 @@ fn a_person_can_break_and_mend_a_cluster() {
     assert_eq!(sim.violation(), None);
 }
 
+/// A leader that stands still has been asked to remove a node, and does so when it goes on: then both nodes that
+/// are left are needed, and the entry that says so is in the leader's log alone.
+#[test]
+fn no_node_is_given_up_while_a_change_waits_that_would_need_it() {
+    let mut options = Options { faults: Options::swarm(1).faults, ..Options::playground(1, 3) };
+    let faults = options.faults.as_mut().expect("a swarm has faults");
+    (faults.lasting, faults.healing_max) = (Duration::from_secs(600), Duration::from_secs(60));
+    let mut sim = Sim::with_commands(options, []);
+    sim.run_until(Instant(20_000_000));
+    let leader = sim.nodes().find_map(|node| node.replica()?.raft().leader());
+    let leader = leader.expect("20 seconds are five election timeouts");
+    let others: Vec<NodeId> = sim.nodes().map(Node::id).filter(|node| *node != leader).collect();
+    sim.command(Command::PauseLeader);
+    sim.command(Command::Remove(others[0]));
+    // No message takes longer.
+    sim.run_until(sim.now() + Duration::from_millis(240));
+    sim.command(Command::Abandon(BTreeSet::from([others[1]])));
+    sim.command(Command::EndFaults);
+    while sim.step() {}
+    assert_eq!(sim.violation(), None);
+    let raft = |node: &Node| node.replica().map(|replica| replica.raft().configuration().clone());
+    let configurations: Vec<_> = sim.nodes().filter_map(raft).collect();
+    assert!(configurations.iter().any(|now| !now.is_voter(others[0])), "{configurations:?}");
+}
+
+#[test]
+fn a_node_that_is_not_there_cannot_be_added() {
+    let mut sim = Sim::new(Options::playground(1, 3));
+    sim.run_until(Instant(20_000_000));
+    sim.command(Command::Add { node: NodeId(99), goal: Goal::Vote });
+    sim.command(Command::Replace { node: NodeId(1), by: NodeId(0) });
+    sim.run_until(Instant(30_000_000));
+    let members =
+        |node: &Node| node.replica().map(|node| node.raft().configuration().members.len());
+    assert!(sim.nodes().filter_map(members).all(|members| members == 3));
+    assert_eq!(sim.violation(), None);
+}
+
 #[test]
 fn a_cluster_that_is_not_well_in_time_is_reported() {
     let mut options = Options::swarm(1);
@@ -192,7 +232,7 @@ fn a_failing_run_is_made_small_and_fails_in_the_same_way() {
     let end = end.expect("faults end").0;
     replay.commands.retain(|(at, _)| *at <= end);
     let commands = replay.commands.len();
-    for node in (1..=replay.options.nodes).map(raft_core::id::NodeId) {
+    for node in (1..=replay.options.nodes).map(NodeId) {
         let sync = Some(Duration::from_secs(3_600));
         replay.commands.push((end, Command::SlowDisk { node, sync }));
     }

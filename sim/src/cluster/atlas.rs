@@ -141,7 +141,7 @@ impl Sim {
     }
 
     /// A question to change the members is on its way, or waits to be read: what it leads to is not known.
-    fn is_change_asked(&self) -> bool {
+    pub(super) fn is_change_asked(&self) -> bool {
         let is_change = |request: &Request| matches!(request, Request::Change { .. });
         let mut waiting = self.nodes.iter().flat_map(|node| node.inbox());
         let mut flying = self.flights();

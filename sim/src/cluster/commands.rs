@@ -254,10 +254,10 @@ impl Sim {
         if node.is_up() { self.deliver(id, Input::DiskFull(is_full)) } else { Ok(()) }
     }
 
-    /// Nodes stay down for ever, if enough others are left.
+    /// Nodes stay down for ever, if enough others are left, and no change is asked that may need them.
     fn abandon(&mut self) -> Check {
         let abandoned = |node: NodeId| self.nodes[node.0 as usize - 1].abandoned;
-        let enough = self.is_survived(abandoned);
+        let enough = !self.is_change_asked() && self.is_survived(abandoned);
         self.nodes.iter_mut().for_each(|node| node.abandoned &= enough);
         self.each(|sim, place| sim.nodes[place].abandoned, Self::crash)
     }

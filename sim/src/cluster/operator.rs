@@ -5,7 +5,6 @@ use crate::checker::Check;
 use crate::cluster::{Sim, address};
 use crate::faults::Command;
 use crate::network::{Cargo, Place};
-use crate::node::Node;
 use raft_core::error::Error;
 use raft_core::id::NodeId;
 use raft_core::raft::membership::{Change, Member};
@@ -21,15 +20,15 @@ pub(super) struct Operator {
 }
 
 impl Sim {
-    /// Asks the leader, if there is one, for what a command says.
+    /// Asks the leader, if there is one, for what a command says. There are only so many nodes that it could
+    /// be asked to add.
     pub(super) fn ask_leader(&mut self, command: Command) -> Check {
         let Some(place) = (0..self.nodes.len()).find(|place| self.is_leader(*place)) else {
             return Ok(());
         };
-        let member = |node: NodeId| {
-            let life = self.nodes.get(node.0 as usize - 1).map(Node::life);
-            let incarnation = life.unwrap_or_default();
-            Member { id: node, address: address(node), incarnation }
+        let member = |id: NodeId| {
+            let node = self.nodes.iter().find(|node| node.id == id);
+            node.map(|node| Member { id, address: address(id), incarnation: node.life() })
         };
         let change = |change| Request::Change { change, dry_run: false };
         let is_known = |node: NodeId| (1..=self.nodes.len() as u64).contains(&node.0);
@@ -39,13 +38,18 @@ impl Sim {
             return Ok(());
         }
         let request = match command {
-            Command::Add { node, goal } => change(Change::Add { member: member(node), goal }),
-            Command::Promote(node) => change(Change::Promote(node)),
-            Command::Remove(node) => change(Change::Remove(node)),
-            Command::Replace { node, by } => change(Change::Replace { node, by: member(by) }),
-            Command::Transfer(to) => Request::Transfer { to },
-            _ => return Ok(()),
+            Command::Add { node, goal } => {
+                member(node).map(|member| change(Change::Add { member, goal }))
+            }
+            Command::Promote(node) => Some(change(Change::Promote(node))),
+            Command::Remove(node) => Some(change(Change::Remove(node))),
+            Command::Replace { node, by } => {
+                member(by).map(|by| change(Change::Replace { node, by }))
+            }
+            Command::Transfer(to) => Some(Request::Transfer { to }),
+            _ => None,
         };
+        let Some(request) = request else { return Ok(()) };
         let operator = self.workload.operator();
         let ticket = self.workload.ticket(operator);
         let to = Place::Node(self.nodes[place].id);

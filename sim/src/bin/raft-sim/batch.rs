@@ -59,20 +59,18 @@ impl Batch {
         let batch = Mutex::new(Self::new(seed_from));
         let lock = || batch.lock().expect("no worker panics while it holds the lock");
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
-        // A node that stops is reported with its seed; its cry in between would only confuse.
-        let hook = std::panic::take_hook();
-        std::panic::set_hook(Box::new(|_| {}));
-        std::thread::scope(|scope| {
-            for _ in 0..workers {
-                scope.spawn(|| {
-                    while let Some(seed) = { lock().take_seed(seed_from, until) } {
-                        let outcome = judge(&run_of(seed));
-                        lock().add(seed, outcome);
-                    }
-                });
-            }
+        quietly(|| {
+            std::thread::scope(|scope| {
+                for _ in 0..workers {
+                    scope.spawn(|| {
+                        while let Some(seed) = { lock().take_seed(seed_from, until) } {
+                            let outcome = judge(&run_of(seed));
+                            lock().add(seed, outcome);
+                        }
+                    });
+                }
+            });
         });
-        std::panic::set_hook(hook);
         batch.into_inner().expect("every worker is done")
     }
 
@@ -98,6 +96,15 @@ impl Batch {
             eprintln!("{self}");
         }
     }
+}
+
+/// A node that stops is reported with its seed; its cry in between would only confuse.
+pub(crate) fn quietly<T>(work: impl FnOnce() -> T) -> T {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let result = work();
+    std::panic::set_hook(hook);
+    result
 }
 
 impl fmt::Display for Batch {

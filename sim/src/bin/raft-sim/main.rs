@@ -2,7 +2,7 @@
 
 mod batch;
 
-use crate::batch::{Batch, Until};
+use crate::batch::{Batch, Until, quietly};
 use raft_sim::replay::{Failure, Replay};
 use raft_sim::shrink::{Shrunk, shrink};
 use raft_sim::{Options, Point, Sometimes};
@@ -163,7 +163,8 @@ fn report(replay: &Replay, failure: &Failure, with_small: bool) {
     if !with_small {
         return;
     }
-    let Some(Shrunk { replay, failure, runs }) = shrink(replay, SHRINK_EVENTS_MAX) else {
+    let shrunk = quietly(|| shrink(replay, SHRINK_EVENTS_MAX));
+    let Some(Shrunk { replay, failure, runs }) = shrunk else {
         eprintln!("It does not fail when it is played again, which is a failure of its own.");
         return;
     };
