@@ -78,8 +78,8 @@ impl Sim {
     }
 
     /// Whether a change of the members can be survived, as far as anyone can know. The leader may not know
-    /// yet who has lost its data, and would refuse it if it did (docs/guarantees.md, "Beyond the faults
-    /// above").
+    /// yet who has lost its data, and would refuse it if it did (docs/guarantees.md, "A change
+    /// under way counts").
     pub(super) fn may_change(&self, change: &Change) -> bool {
         let most = self.options.limits.members_max;
         let next = |now: &Configuration| now.after(change, most).ok();
