@@ -40,25 +40,23 @@ pub(crate) struct Record {
     pub(crate) bytes: usize,
 }
 
-/// Appends a record to `out` and returns its checksum.
-pub(crate) fn encode(body: &Body, position: u64, synced: u64, link: u32, out: &mut Vec<u8>) -> u32 {
-    let start = out.len();
+/// A record as bytes, and its checksum.
+pub(crate) fn encode(body: &Body, position: u64, synced: u64, link: u32) -> (Vec<u8>, u32) {
     // About as long as it will be, so that it is written without being moved.
     let entries: usize = body.entries.iter().map(Entry::size).sum();
-    out.reserve(HEADER_BYTES + 64 + entries);
-    out.extend_from_slice(&[0; HEADER_BYTES]);
-    *out = postcard::to_extend(body, std::mem::take(out)).expect("records always encode");
-    let length = u32::try_from(out.len() - start - HEADER_BYTES).expect("writes are below 4 GiB");
-    let header = &mut out[start..start + HEADER_BYTES];
-    header[0..4].copy_from_slice(&length.to_le_bytes());
-    header[8..16].copy_from_slice(&position.to_le_bytes());
-    header[16..24].copy_from_slice(&synced.to_le_bytes());
-    header[24..28].copy_from_slice(&link.to_le_bytes());
-    header[28] = VERSION;
-    let crc = checksum(&out[start..]);
-    out[start + 4..start + 8].copy_from_slice(&crc.to_le_bytes());
-    out.resize(start + (out.len() - start).next_multiple_of(ALIGN), 0);
-    crc
+    let mut record = Vec::with_capacity(HEADER_BYTES + 64 + entries);
+    record.resize(HEADER_BYTES, 0);
+    record = postcard::to_extend(body, record).expect("records always encode");
+    let length = u32::try_from(record.len() - HEADER_BYTES).expect("writes are below 4 GiB");
+    record[0..4].copy_from_slice(&length.to_le_bytes());
+    record[8..16].copy_from_slice(&position.to_le_bytes());
+    record[16..24].copy_from_slice(&synced.to_le_bytes());
+    record[24..28].copy_from_slice(&link.to_le_bytes());
+    record[28] = VERSION;
+    let crc = checksum(&record);
+    record[4..8].copy_from_slice(&crc.to_le_bytes());
+    record.resize(record.len().next_multiple_of(ALIGN), 0);
+    (record, crc)
 }
 
 /// Reads the record at the start of `bytes`; `None` if there is none that belongs at `position`.
@@ -105,4 +103,44 @@ fn checksum(record: &[u8]) -> u32 {
     hasher.update(&record[..4]);
     hasher.update(&record[8..]);
     hasher.finalize()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{EntryId, Term};
+    use crate::raft::membership::Configuration;
+    use crate::raft::message::Payload;
+    use crate::time::ClusterTime;
+
+    fn read(body: &Body) -> Option<Body> {
+        decode(&encode(body, 8, 8, 0).0, 8).map(|record| record.body)
+    }
+
+    #[test]
+    fn a_record_that_reaches_beyond_the_last_index_is_none() {
+        let entry = Entry { term: Term(1), time: ClusterTime(0), payload: Payload::Noop };
+        let from =
+            |first| Body { first: Index(first), entries: vec![entry.clone()], ..Body::default() };
+        assert_eq!(read(&from(u64::MAX - 2)), Some(from(u64::MAX - 2)));
+        assert_eq!(read(&from(u64::MAX - 1)), None);
+        let behind = |index| {
+            let (last, configuration) = (EntryId::new(1, index), Configuration::default());
+            let meta = SnapshotMeta { last, time: ClusterTime(0), configuration };
+            Body { snapshot: Some(meta), ..from(1) }
+        };
+        assert_eq!(read(&behind(u64::MAX - 2)), Some(behind(u64::MAX - 2)));
+        assert_eq!(read(&behind(u64::MAX - 1)), None);
+    }
+
+    #[test]
+    fn a_record_with_something_behind_its_body_is_none() {
+        let (mut bytes, _) = encode(&Body::default(), 8, 8, 0);
+        assert!(decode(&bytes, 8).is_some());
+        let length = u32::from_le_bytes(bytes[..4].try_into().unwrap()) + 1;
+        bytes[..4].copy_from_slice(&length.to_le_bytes());
+        let crc = checksum(&bytes[..HEADER_BYTES + length as usize]);
+        bytes[4..8].copy_from_slice(&crc.to_le_bytes());
+        assert_eq!(decode(&bytes, 8), None);
+    }
 }

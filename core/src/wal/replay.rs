@@ -100,7 +100,7 @@ pub fn replay(segments: &[(u64, &[u8])]) -> Result<Replayed, Damage> {
             let records = bytes.get(SEGMENT_HEADER_BYTES as usize..).unwrap_or_default();
             let was_open = (place == 0 && *number > 1)
                 || durable_record_in(records, tail.position, tail.position)
-                || first_durable_after(later, tail.position).is_some();
+                || is_durable_after(later, tail.position);
             if was_open {
                 return Err(Damage::Header { segment: *number });
             }
@@ -114,7 +114,7 @@ pub fn replay(segments: &[(u64, &[u8])]) -> Result<Replayed, Damage> {
         {
             // The log ended before. Cut there, unless what is missing was durable once.
             let (segment, offset) = (segments[place - 1].0, tail.offset);
-            if first_durable_after(&segments[place..], tail.position).is_some() {
+            if is_durable_after(&segments[place..], tail.position) {
                 return Err(match *number == segment + 1 {
                     true => Damage::Record { segment, offset },
                     false => Damage::Missing { segment: segment + 1 },
@@ -232,12 +232,12 @@ impl Replayed {
     }
 }
 
-/// The first of `segments` in which a record shows that the log was durable beyond `position`.
-fn first_durable_after(segments: &[(u64, &[u8])], position: u64) -> Option<u64> {
-    segments.iter().find_map(|(number, bytes)| {
-        let header = SegmentHeader::decode(bytes)?;
-        let records = &bytes[SEGMENT_HEADER_BYTES as usize..];
-        durable_record_in(records, header.position, position).then_some(*number)
+/// Whether a record in one of `segments` shows that the log was durable beyond `position`.
+fn is_durable_after(segments: &[(u64, &[u8])], position: u64) -> bool {
+    segments.iter().any(|(_, bytes)| {
+        let records = bytes.get(SEGMENT_HEADER_BYTES as usize..).unwrap_or_default();
+        SegmentHeader::decode(bytes)
+            .is_some_and(|header| durable_record_in(records, header.position, position))
     })
 }
 

@@ -174,10 +174,9 @@ impl Wal {
         if !body.entries.is_empty() {
             self.end = Index(body.first.0 + body.entries.len() as u64);
         }
-        let mut crc = 0;
-        let mut bytes = Vec::new();
+        let (mut bytes, mut crc) = (Vec::new(), 0);
         if !self.is_first_in_segment() {
-            crc = record::encode(&body, self.position, self.synced, self.link, &mut bytes);
+            (bytes, crc) = record::encode(&body, self.position, self.synced, self.link);
         }
         if self.is_first_in_segment() || !self.fits(&bytes) {
             // A segment begins with all that older segments say besides entries, so that they can go.
@@ -189,8 +188,7 @@ impl Wal {
             if body.entries.is_empty() && self.end > Index(1) {
                 body.first = self.end;
             }
-            bytes.clear();
-            crc = record::encode(&body, self.position, self.synced, self.link, &mut bytes);
+            (bytes, crc) = record::encode(&body, self.position, self.synced, self.link);
             if !self.fits(&bytes) {
                 ops.push(self.open_segment(bytes.len() as u64));
             }

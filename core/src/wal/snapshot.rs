@@ -69,16 +69,8 @@ impl std::error::Error for SnapshotError {}
 /// The whole snapshot as bytes, all at once. The same state gives the same bytes on every node.
 pub fn encode(meta: &SnapshotMeta, store: &Store) -> Vec<u8> {
     let snapshot = Snapshot { meta: meta.clone(), store: store.clone() };
-    let mut encoder = Encoder::new(snapshot, 1 << 20);
-    let mut bytes = Vec::new();
-    loop {
-        let piece = encoder.piece(bytes.len() as u64);
-        let (piece, is_last) = piece.expect("pieces in a row come at once");
-        bytes.extend_from_slice(&piece);
-        if is_last {
-            return bytes;
-        }
-    }
+    let (bytes, _) = Encoder::new(snapshot, usize::MAX).piece(0).expect("the start comes at once");
+    bytes.into()
 }
 
 /// The inverse of [`encode`]. Never panics, whatever the bytes.
