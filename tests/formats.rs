@@ -20,6 +20,8 @@ mod memory;
 mod run;
 #[path = "formats/samples.rs"]
 mod samples;
+#[path = "formats/segments.rs"]
+mod segments;
 #[path = "formats/snapshot.rs"]
 mod snapshot;
 

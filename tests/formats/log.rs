@@ -3,10 +3,14 @@
 use crate::disk::{CLUSTER, Disk};
 use crate::run::{LIFE, NODE, Run, run, runs};
 use crate::{flip_every_bit, golden, hex};
+use raft_core::id::Index;
 use raft_core::wal::{Damage, Op, SEGMENT_HEADER_BYTES, SegmentHeader, Wal, replay};
 
 /// Bytes before the first record of a segment.
-const HEADER: usize = SEGMENT_HEADER_BYTES as usize;
+pub(crate) const HEADER: usize = SEGMENT_HEADER_BYTES as usize;
+
+/// Bytes of a record before its body.
+const RECORD_HEADER: usize = 32;
 
 #[test]
 fn segments_and_records_are_these_bytes() {
@@ -224,16 +228,40 @@ fn a_log_is_marked_once_and_only_when_all_of_it_is_durable() {
 }
 
 #[test]
-fn damage_in_the_middle_is_named_by_its_place() {
-    let run = run(512);
-    let (disk, _) = run.before.last().expect("the run ends");
-    let (number, bytes) = disk.segments.iter().next().expect("there is a segment");
-    let mut damaged = disk.clone();
-    let mut changed = bytes.clone();
-    changed[HEADER + 40] ^= 1;
-    damaged.segments.insert(*number, changed);
-    let offset = SEGMENT_HEADER_BYTES;
-    assert_eq!(damaged.replay(), Err(Damage::Record { segment: *number, offset }));
+fn damage_is_named_by_its_place() {
+    let mut alone = 0;
+    for run in runs() {
+        for (place, (disk, _)) in run.before.iter().enumerate() {
+            for ops in &run.ops[..place] {
+                let (segment, start, _) = record(ops);
+                let mut damaged = disk.clone();
+                let Some(bytes) = damaged.segments.get_mut(&segment) else { continue };
+                bytes[start + RECORD_HEADER] ^= 1;
+                // The newest may pass for a torn one; but not where others went only after it was durable.
+                let is_newest = segment == *disk.segments.keys().next_back().expect("some")
+                    && (segment, start)
+                        == (record(&run.ops[place - 1]).0, record(&run.ops[place - 1]).1);
+                let is_alone = segment > 1 && start == HEADER && disk.segments.len() == 1;
+                alone += usize::from(is_newest && is_alone);
+                if !is_newest || is_alone {
+                    let offset = start as u64;
+                    assert_eq!(damaged.replay(), Err(Damage::Record { segment, offset }));
+                }
+            }
+        }
+    }
+    assert!(alone > 0, "in none of the runs a record is alone");
+    for (damage, words) in [
+        (Damage::Header { segment: 7 }, "log segment 7 has a damaged header"),
+        (
+            Damage::Record { segment: 7, offset: 64 },
+            "log segment 7 is damaged at byte 64, before its end",
+        ),
+        (Damage::Missing { segment: 7 }, "log segment 7 is missing"),
+        (Damage::Gap { index: Index(7) }, "log entry 7 is missing"),
+    ] {
+        assert_eq!(damage.to_string(), words);
+    }
 }
 
 #[test]
@@ -260,6 +288,35 @@ fn a_missing_segment_is_found_out() {
         }
     }
     assert!(gaps > 0, "in none of the runs are entries spread over segments");
+}
+
+#[test]
+fn a_torn_write_is_told_from_a_log_at_rest() {
+    // As far as the position, which says that somebody began.
+    const BEGUN: usize = 16;
+    for run in runs() {
+        for (place, write) in run.ops.iter().enumerate() {
+            let disk = &run.before[place].0;
+            assert!(!disk.replay().expect("nothing is damaged").tail.torn);
+            let mut opened = disk.clone();
+            let opens: Vec<Op> =
+                write.iter().filter(|op| opens(std::slice::from_ref(op))).cloned().collect();
+            carry_out_unsynced(&mut opened, &opens);
+            assert!(
+                !opened.replay().expect("nothing is damaged").tail.torn,
+                "an empty segment is no torn write"
+            );
+            let (number, start, bytes) = record(write);
+            for length in BEGUN..bytes.len() {
+                let mut torn = opened.clone();
+                let segment = torn.segments.get_mut(&number).expect("it was opened");
+                segment[start..start + length].copy_from_slice(&bytes[..length]);
+                let is_whole = segment[start..].starts_with(without_padding(bytes));
+                let tail = torn.replay().expect("a torn write is no damage").tail;
+                assert_eq!(tail.torn, !is_whole, "write {place} up to byte {length}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -300,7 +357,7 @@ fn any_bytes_can_be_replayed_without_a_panic() {
 
 impl Run {
     /// What is on `disk` is what was durable before write `place`.
-    fn expect(&self, place: usize, disk: &Disk) {
+    pub(crate) fn expect(&self, place: usize, disk: &Disk) {
         let (durable, expected) = (disk.durable(), Ok(&self.durable[place]));
         let segments = self.segment_bytes;
         assert!(
@@ -349,7 +406,7 @@ fn opens(ops: &[Op]) -> bool {
 }
 
 /// The record among the operations of a write: its segment, its place there and its bytes.
-fn record(ops: &[Op]) -> (u64, usize, &[u8]) {
+pub(crate) fn record(ops: &[Op]) -> (u64, usize, &[u8]) {
     let record = ops.iter().find_map(|op| match op {
         Op::Write { number, offset, bytes } => Some((*number, *offset as usize, bytes.as_slice())),
         Op::StoreSnapshot { .. } | Op::OpenSegment { .. } | Op::Retire { .. } => None,
@@ -360,7 +417,7 @@ fn record(ops: &[Op]) -> (u64, usize, &[u8]) {
 /// A record as far as its own length says.
 fn without_padding(record: &[u8]) -> &[u8] {
     let length = u32::from_le_bytes(record[..4].try_into().expect("four bytes"));
-    &record[..32 + length as usize]
+    &record[..RECORD_HEADER + length as usize]
 }
 
 /// Every state of a disk in which a crash can leave it during a write, and whether the record is whole:

@@ -184,6 +184,18 @@ fn every_changed_bit_is_found_out() {
 }
 
 #[test]
+fn what_is_no_snapshot_or_one_of_another_version_is_refused_in_these_words() {
+    let refusal = |bytes: &[u8]| decode(bytes).expect_err("it is refused").to_string();
+    let mut bytes = encode(&meta(), &store());
+    bytes[7] = 9;
+    assert_eq!(refusal(&bytes), "a snapshot of version 9, not 1");
+    bytes[0] = 0;
+    assert_eq!(refusal(&bytes), "not a snapshot");
+    assert_eq!(refusal(&[]), "not a snapshot");
+    assert_eq!(refusal(&encode(&meta(), &store())[..100]), "a damaged snapshot");
+}
+
+#[test]
 fn a_snapshot_that_is_cut_short_or_too_long_is_refused() {
     let mut bytes = encode(&meta(), &store());
     for length in 0..bytes.len() {
