@@ -5,6 +5,7 @@ use serde_json::Value;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -14,6 +15,9 @@ const NODES: usize = 3;
 
 /// How long a cluster may take to have a leader.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long a node may take to answer: it may have to wait for a leader.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// `f_type` of a file system in memory, where a sync costs nothing.
 const TMPFS_MAGIC: i64 = 0x0102_1994;
@@ -162,6 +166,52 @@ impl Cluster {
         }
     }
 
+    /// All nodes.
+    pub(crate) fn all(&self) -> Vec<usize> {
+        (0..NODES).collect()
+    }
+
+    /// All nodes but one.
+    pub(crate) fn others(&self, node: usize) -> Vec<usize> {
+        (0..NODES).filter(|other| *other != node).collect()
+    }
+
+    /// A write to this node over HTTP, to be made from any thread, that says whether it was acknowledged.
+    pub(crate) fn write_to(&self, node: usize) -> impl FnOnce() -> bool + Send + use<> {
+        let (system, port) = (self.system, self.ports[node].0);
+        move || match system {
+            System::Ours => ask(port, "PUT", "/v1/kv/trial", "1").is_ok(),
+            // "trial" and "1" in base64.
+            System::Etcd => {
+                let put = r#"{"key":"dHJpYWw=","value":"MQ=="}"#;
+                ask(port, "POST", "/v3/kv/put", put).is_ok()
+            }
+        }
+    }
+
+    /// How far a node has applied the log, if it answers.
+    pub(crate) fn applied(&self, node: usize) -> Option<u64> {
+        match self.system {
+            System::Ours => {
+                ask(self.ports[node].0, "GET", "/v1/status", "").ok()?["applied_index"].as_u64()
+            }
+            System::Etcd => {
+                let status =
+                    ask(self.ports[node].0, "POST", "/v3/maintenance/status", "{}").ok()?;
+                status["raftAppliedIndex"].as_str()?.parse().ok()
+            }
+        }
+    }
+
+    /// What each node has on its disk, in bytes.
+    pub(crate) fn stored_bytes(&self) -> Result<Vec<u64>, String> {
+        let stored = |node| {
+            let dir = self.dir.join(format!("data-{node}"));
+            bytes_below(&dir).map_err(|error| format!("cannot read {} ({error})", dir.display()))
+        };
+        (0..NODES).map(stored).collect()
+    }
+
     /// The process of each node that runs.
     pub(crate) fn pids(&self) -> Vec<u32> {
         self.nodes.iter().flatten().map(Child::id).collect()
@@ -217,6 +267,21 @@ fn proc(pid: u32, file: &str) -> Result<String, String> {
     fs::read_to_string(&path).map_err(|error| format!("cannot read {path} ({error})"))
 }
 
+/// What all files below a folder take up on the disk.
+fn bytes_below(dir: &Path) -> io::Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        bytes += match metadata.is_dir() {
+            true => bytes_below(&entry.path())?,
+            // In units of 512 bytes, whatever the file system's are.
+            false => metadata.blocks() * 512,
+        };
+    }
+    Ok(bytes)
+}
+
 /// Ports that are free now.
 fn free_ports() -> io::Result<[(u16, u16); NODES]> {
     let mut held = Vec::new();
@@ -236,7 +301,7 @@ fn free_ports() -> io::Result<[(u16, u16); NODES]> {
 /// A question over HTTP, and its answer in JSON.
 fn ask(port: u16, method: &str, path: &str, body: &str) -> io::Result<Value> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+    stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
     // Of version 1.0, so that the answer ends with the connection and comes in one piece.
     let length = body.len();
     write!(
@@ -245,6 +310,9 @@ fn ask(port: u16, method: &str, path: &str, body: &str) -> io::Result<Value> {
     )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
-    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-    serde_json::from_str(body).map_err(io::Error::other)
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+    match head.split(' ').nth(1) {
+        Some("200") => serde_json::from_str(body).map_err(io::Error::other),
+        _ => Err(io::Error::other(answer)),
+    }
 }

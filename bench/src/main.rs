@@ -2,9 +2,11 @@
 //! with fresh directories on a real disk; the same generator asks both.
 
 mod cluster;
+mod curve;
 mod etcd;
 mod measure;
 mod report;
+mod trials;
 
 use clap::Parser;
 use cluster::{Cluster, Programs, System};
@@ -14,6 +16,7 @@ use report::{Machine, Row};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
+use trials::Trial;
 
 /// Measures raft-kv beside etcd
 #[derive(Debug, Parser)]
@@ -39,7 +42,7 @@ struct Arguments {
     /// The length of a value
     #[arg(long, value_name = "N", default_value_t = 256)]
     value_bytes: usize,
-    /// Only workloads whose name contains this, such as `put` or `256 clients`
+    /// Only what has this in its name: `put`, `256 clients`, `failover`, `catching up`, `many keys`
     #[arg(long, value_name = "WORDS", default_value = "")]
     only: String,
 }
@@ -53,7 +56,7 @@ fn workloads() -> Vec<Workload> {
             .collect()
     };
     [
-        plain(Operation::Put, &[1, 16, 64, 256, 1_000]),
+        plain(Operation::Put, &[1, 16, 64, 256, 1_000, 4_000]),
         plain(Operation::Get, &[1, 16, 64, 256]),
         plain(Operation::LocalGet, &[64]),
         vec![
@@ -89,7 +92,8 @@ async fn run(arguments: &Arguments) -> Result<(), String> {
         .filter(|workload| workload.name().contains(&arguments.only))
         .collect();
     let mut rows: Vec<Row> = chosen.iter().map(|workload| Row::new(*workload)).collect();
-    for repetition in 1..=arguments.repetitions {
+    let repetitions = if rows.is_empty() { 0 } else { arguments.repetitions };
+    for repetition in 1..=repetitions {
         for system in [System::Ours, System::Etcd] {
             let cluster = Cluster::start(system, &programs, &arguments.dir)?;
             fill(&cluster, system, arguments.keys, arguments.value_bytes).await?;
@@ -114,5 +118,9 @@ async fn run(arguments: &Arguments) -> Result<(), String> {
             }
         }
     }
-    report::write(&machine, &rows, &arguments.dir)
+    let mut findings = Vec::new();
+    for trial in Trial::ALL.into_iter().filter(|trial| trial.name().contains(&arguments.only)) {
+        findings.extend(trial.run(&programs, &arguments.dir, arguments.value_bytes).await?);
+    }
+    report::write(&machine, &rows, &findings, &arguments.dir)
 }
