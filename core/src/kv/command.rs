@@ -5,10 +5,6 @@ use crate::text;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-/// The most bytes that a command has besides those of keys and values: the numbers of its session, a
-/// revision, lengths and tags.
-const NUMBERS_BYTES_MAX: usize = 64;
-
 /// A client's session: see [`crate::kv::session`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
@@ -138,7 +134,9 @@ pub struct Command {
 impl Command {
     /// The command as it stands in the log.
     pub fn encode(&self) -> Bytes {
-        let bytes = Vec::with_capacity(self.write.bytes() + NUMBERS_BYTES_MAX);
+        // As long as it is and no longer: it is kept for as long as its value.
+        let length = postcard::experimental::serialized_size(self);
+        let bytes = Vec::with_capacity(length.expect("commands always encode"));
         postcard::to_extend(self, bytes).expect("commands always encode").into()
     }
 

@@ -5,22 +5,23 @@ use serde::{Serialize, Serializer};
 use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::fmt;
+use std::sync::Arc;
 
-/// The longest key in bytes that is kept in place: with it a key is as large as a [`Bytes`].
-const SHORT_BYTES_MAX: usize = 23;
+/// The longest key in bytes that is kept in place: with its length and a tag, three words.
+const SHORT_BYTES_MAX: usize = 22;
 
 /// A key. A short one lies in the tree itself, so that the search for another touches no other memory.
 #[derive(Clone)]
 pub(crate) enum Key {
     Short { length: u8, bytes: [u8; SHORT_BYTES_MAX] },
-    Long(Bytes),
+    Long(Arc<[u8]>),
 }
 
 impl Key {
     /// A key of its own: it keeps nothing alive of what `key` is a part of.
     pub(crate) fn new(key: &[u8]) -> Self {
         if key.len() > SHORT_BYTES_MAX {
-            return Self::Long(Bytes::copy_from_slice(key));
+            return Self::Long(key.into());
         }
         let mut bytes = [0; SHORT_BYTES_MAX];
         bytes[..key.len()].copy_from_slice(key);
@@ -35,10 +36,7 @@ impl Key {
     }
 
     pub(crate) fn to_bytes(&self) -> Bytes {
-        match self {
-            Self::Short { .. } => Bytes::copy_from_slice(self.as_bytes()),
-            Self::Long(bytes) => bytes.clone(),
-        }
+        Bytes::copy_from_slice(self.as_bytes())
     }
 }
 
@@ -86,7 +84,7 @@ mod tests {
 
     #[test]
     fn keys_of_all_lengths_are_what_they_were_and_in_order_of_their_bytes() {
-        assert_eq!(size_of::<Key>(), size_of::<Bytes>());
+        assert_eq!(size_of::<Key>(), 24);
         let of = |length: usize| vec![b'k'; length];
         for length in 0..=SHORT_BYTES_MAX + 2 {
             let (key, next) = (Key::new(&of(length)), Key::new(&of(length + 1)));
