@@ -134,7 +134,8 @@ impl Replica {
             let Handover { origin, to, due } = handover;
             let response = match leader {
                 Some(leader) if leader != self.config.id => Ok(Reply::Transferred { leader }),
-                Some(_) if self.raft.transfer_target() != Some(to) => {
+                // A leader with a full disk may be trying again.
+                Some(_) if self.raft.transfer_target() != Some(to) || self.now >= due => {
                     Err(Error::Refused { why: Refusal::TransferTimedOut(to) })
                 }
                 None if self.now >= due => Err(Error::OutcomeUnknown),
