@@ -59,6 +59,18 @@ fn swarm_seeds_pass() {
     assert!(never.len() < Point::ALL.len() / 10, "{never:?}");
 }
 
+/// Seeds that found something, in the core or in the simulator itself, on the day they did.
+#[test]
+fn seeds_that_failed_once_pass() {
+    // Votes for a lost life elected the next (541504); a late word took a vote away (518984, 534904); a node was
+    // given up that a change needed (516147); a deadline stayed in the past (552194); a write from before the
+    // healing was no unrest (552926).
+    for seed in [516_147, 518_984, 534_904, 541_504, 552_194, 552_926] {
+        let failure = judge(&Replay::of_seed(seed)).failure;
+        assert_eq!(failure.map(|failure| failure.to_string()), None, "seed {seed}");
+    }
+}
+
 #[test]
 fn where_too_few_remember_a_cluster_halts_and_says_so_and_is_never_wrong() {
     let (mut total, mut well) = (Counters::default(), 0);

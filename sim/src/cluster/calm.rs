@@ -60,13 +60,16 @@ impl Sim {
         if self.now < until {
             return Ok(());
         }
-        if self.operator.told > told {
-            // A word from before the healing came late, and leadership was handed over: once more.
-            self.calm = None;
-            return self.look_for_the_end();
-        }
-        if self.counters.elections == elections && self.has_converged() {
+        let is_undisturbed = self.counters.elections == elections;
+        if is_undisturbed && self.has_converged() {
             return self.end();
+        }
+        if is_undisturbed || self.operator.told > told {
+            // A word from before the healing came late: a write is under way still, or leadership was handed
+            // over. Once more, and there is time enough for it again.
+            self.calm = None;
+            self.await_verdict();
+            return self.look_for_the_end();
         }
         let facts = format!(
             "the cluster was well and nothing went wrong but that one node did not hear its leader, yet \

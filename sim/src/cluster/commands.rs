@@ -281,11 +281,9 @@ impl Sim {
         self.release_all();
         self.each(|sim, place| !sim.nodes[place].abandoned, Self::restart)?;
         self.each(|_, _| true, Self::resume)?;
-        if let Some(faults) = &self.options.faults
-            && !self.ending
-        {
+        if self.options.faults.is_some() && !self.ending {
             self.ending = true;
-            self.queue.at(self.now + faults.healing_max, Event::Verdict);
+            self.await_verdict();
             self.workload.end();
             for key in self.workload.keys().collect::<Vec<_>>() {
                 let value = Bytes::from_static(b"after all");

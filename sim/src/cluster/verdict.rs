@@ -5,6 +5,7 @@ use crate::checker::{Broken, Check, Property, View};
 use crate::cluster::Sim;
 use crate::linearizability;
 use crate::linearizability::certificate::certify;
+use crate::queue::Event;
 use crate::sometimes::Point;
 use raft_core::raft::log::Log;
 use raft_core::raft::membership::{Goal, Member};
@@ -22,6 +23,13 @@ impl Sim {
             self.begin_calm()
         } else {
             Ok(())
+        }
+    }
+
+    /// From now on there is so much time for healing.
+    pub(super) fn await_verdict(&mut self) {
+        if let Some(faults) = &self.options.faults {
+            self.queue.at(self.now + faults.healing_max, Event::Verdict);
         }
     }
 
