@@ -6,6 +6,7 @@ mod demo;
 mod deny;
 mod explore;
 mod fuzz;
+mod instructions;
 mod mutants;
 mod run;
 mod seeded;
@@ -31,6 +32,7 @@ usage: cargo xtask COMMAND
   mutants      a thousand small mistakes in the core: do tests notice?
   seeded-bugs  the mistakes of other Rafts: does the simulator catch each?
   bench        how fast it is, beside etcd
+  instructions what a request costs the core: has it become slower?
   deny         licences, advisories and duplicates of the dependencies
   help         this, or `cargo xtask help COMMAND`
 
@@ -96,14 +98,29 @@ usage: cargo xtask bench [--repetitions N] [--seconds N] [--keys N]
 Builds the node and the generator (release) and measures raft-kv and etcd in
 turn: three nodes each on this machine, fresh directories on a real disk, the
 same load from the same generator. Prints requests per second, latencies,
-processor time, syncs, and the ratios with their spread; leaves the table in
-DIR/bench.md and the figures in DIR/bench.json. Uses the etcd that ETCD names,
+processor time, syncs, and the ratios with their spread; then how long a killed
+leader is missed, how a node catches up, and what many keys take. Leaves the
+tables in DIR/bench.md, the figures in DIR/bench.json, and the curve of writes
+over clients in DIR/puts.svg. Uses the etcd that ETCD names,
 or the machine's, or Debian's package, unpacked into target/tools. Leave the
 machine alone meanwhile.
 
-  cargo xtask bench                                    about seven minutes
+  cargo xtask bench                          about a quarter of an hour
   cargo xtask bench --only put --repetitions 1
+  cargo xtask bench --only failover
   ETCD=/opt/etcd/etcd cargo xtask bench --dir /mnt/ssd
+";
+
+const HELP_INSTRUCTIONS: &str = "\
+usage: cargo xtask instructions [--rewrite]
+
+Counts the instructions that a put and a linearizable get cost three nodes in
+memory: the core, its frames and its log, without sockets and disks. Exits 1 if
+that is more than 5 % above core/examples/hot-path/instructions.txt. A count is
+the same on a busy machine. Needs valgrind, which it installs where it may.
+
+  cargo xtask instructions
+  cargo xtask instructions --rewrite     what is counted is right from now on
 ";
 
 const HELP_CHAOS: &str = "\
@@ -233,6 +250,8 @@ fn main() -> ExitCode {
         ["soak", arguments @ ..] => soak::run(arguments),
         ["help", "seeded-bugs"] | ["seeded-bugs", "--help" | "-h"] => help(HELP_SEEDED),
         ["seeded-bugs", arguments @ ..] => seeded::run(arguments),
+        ["help", "instructions"] | ["instructions", "--help" | "-h"] => help(HELP_INSTRUCTIONS),
+        ["instructions", arguments @ ..] => instructions::run(arguments),
         ["deny"] => deny::run(),
         other => return usage(&format!("unknown: `{}`", other.join(" "))),
     };

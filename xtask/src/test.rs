@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything CI runs.
 
 use crate::run::{self, Result, cargo};
-use crate::{chaos, deny, mutants, seeded, tools, web};
+use crate::{chaos, deny, instructions, mutants, seeded, tools, web};
 use std::time::{Duration, Instant};
 
 /// A part of the whole, with a heading and a duration of its own.
@@ -23,6 +23,7 @@ const STEPS: &[Step] = &[
     Step { name: "real faults", run: chaos::slice },
     Step { name: "seeded bugs", run: || seeded::run(&["--slice"]) },
     Step { name: "mutants", run: || mutants::run(&["--slice"]) },
+    Step { name: "instructions", run: || instructions::run(&[]) },
     Step { name: "page in a browser", run: browser },
 ];
 

@@ -72,23 +72,29 @@ pub(crate) fn browser() -> Result {
     if has_browser() {
         return Ok(());
     }
-    if output(Command::new("id").arg("-u")).as_deref().map(str::trim) == Some("0")
-        && output(Command::new("apt-get").arg("--version")).is_some()
-    {
-        run::run(Command::new("apt-get").args(["update", "-q"]))?;
-        run::run(
-            Command::new("apt-get")
-                .args(["install", "-q", "-y"])
-                .args(["chromium", "chromium-driver"])
-                .env("DEBIAN_FRONTEND", "noninteractive"),
-        )?;
-    }
+    apt_install(&["chromium", "chromium-driver"])?;
     if has_browser() {
         return Ok(());
     }
     Err("the browser tests need Chromium and chromedriver; install both (on Debian: \
          apt-get install chromium chromium-driver) and try again"
         .to_owned())
+}
+
+/// The program that counts instructions.
+pub(crate) fn valgrind() -> Result {
+    let runs = || output(Command::new("valgrind").arg("--version")).is_some();
+    if !runs() {
+        apt_install(&["valgrind"])?;
+    }
+    match runs() {
+        true => Ok(()),
+        false => {
+            Err("counting instructions needs valgrind; install it (on Debian: apt-get install \
+                      valgrind) and try again"
+                .to_owned())
+        }
+    }
 }
 
 /// etcd: the one that `ETCD` names, the machine's own, or Debian's, unpacked into target/tools: installed,
@@ -118,6 +124,22 @@ pub(crate) fn etcd() -> Result<PathBuf> {
         true => Ok(unpacked),
         false => Err("there is no etcd to compare with; name one in ETCD".to_owned()),
     }
+}
+
+/// Installs Debian packages where that may be done; elsewhere does nothing.
+fn apt_install(packages: &[&str]) -> Result {
+    if output(Command::new("id").arg("-u")).as_deref().map(str::trim) != Some("0")
+        || output(Command::new("apt-get").arg("--version")).is_none()
+    {
+        return Ok(());
+    }
+    run::run(Command::new("apt-get").args(["update", "-q"]))?;
+    run::run(
+        Command::new("apt-get")
+            .args(["install", "-q", "-y"])
+            .args(packages)
+            .env("DEBIAN_FRONTEND", "noninteractive"),
+    )
 }
 
 fn has_browser() -> bool {

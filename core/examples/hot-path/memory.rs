@@ -10,7 +10,7 @@ use raft_core::raft::membership::Member;
 use raft_core::replica::{Effects, Input, Replica};
 use raft_core::request::{Consistency, Request};
 use raft_core::time::Instant;
-use raft_core::wal::{Durable, Op, Replayed, SEGMENT_BYTES, Wal};
+use raft_core::wal::{Durable, Replayed, SEGMENT_BYTES, Wal};
 use raft_core::wire::Frame;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -20,7 +20,7 @@ const NODES: u64 = 3;
 
 /// The cluster, led by its first node.
 #[derive(Debug)]
-pub struct Cluster {
+pub(crate) struct Cluster {
     nodes: Vec<Node>,
     now: Instant,
     next_ticket: u64,
@@ -34,8 +34,6 @@ struct Node {
     inbox: VecDeque<Vec<u8>>,
     /// Something was reported since its effects were last taken.
     has_news: bool,
-    /// Bytes that a disk would have been handed.
-    written_bytes: u64,
 }
 
 impl Default for Cluster {
@@ -46,7 +44,7 @@ impl Default for Cluster {
 
 impl Cluster {
     /// A cluster that has just elected its first node.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut cluster =
             Self { nodes: (1..=NODES).map(Node::new).collect(), now: Instant(0), next_ticket: 0 };
         let leader = &mut cluster.nodes[0];
@@ -59,7 +57,7 @@ impl Cluster {
 
     /// Has the leader carry out these requests, which are a client's frames, and returns how many it
     /// answered: all of them.
-    pub fn ask(&mut self, frames: &[Vec<u8>]) -> usize {
+    pub(crate) fn ask(&mut self, frames: &[Vec<u8>]) -> usize {
         // A client's requests come in less than a heartbeat.
         self.now = self.now + Duration::from_millis(1);
         for frame in frames {
@@ -75,11 +73,6 @@ impl Cluster {
                 return answered;
             }
         }
-    }
-
-    /// Bytes that the leader's disk would have been handed.
-    pub fn written_bytes(&self) -> u64 {
-        self.nodes[0].written_bytes
     }
 
     /// Each node takes in what has come, and hands out what follows. Returns how many requests were
@@ -142,7 +135,6 @@ impl Node {
             wal: Wal::resume(cluster, NodeId(id), incarnation, SEGMENT_BYTES, &Replayed::default()),
             inbox: VecDeque::new(),
             has_news: false,
-            written_bytes: 0,
         }
     }
 
@@ -154,18 +146,14 @@ impl Node {
         let mut ops = self.wal.append(&write);
         ops.extend(stored.into_iter().flat_map(|snapshot| self.wal.append_stored(snapshot.meta)));
         self.wal.synced();
-        for op in ops {
-            if let Op::Write { bytes, .. } = op {
-                self.written_bytes += std::hint::black_box(bytes).len() as u64;
-            }
-        }
+        std::hint::black_box(ops);
         self.replica.step(now, Input::Persisted(seq));
         self.has_news = true;
     }
 }
 
 /// Frames of clients that each write once, with keys in no order.
-pub fn puts(clients: u64, round: u64, keys: u64, value_bytes: usize) -> Vec<Vec<u8>> {
+pub(crate) fn puts(clients: u64, round: u64, keys: u64, value_bytes: usize) -> Vec<Vec<u8>> {
     (0..clients)
         .map(|client| {
             let session = Session {
@@ -185,7 +173,7 @@ pub fn puts(clients: u64, round: u64, keys: u64, value_bytes: usize) -> Vec<Vec<
 }
 
 /// Frames of clients that each read one key.
-pub fn gets(clients: u64, round: u64, keys: u64) -> Vec<Vec<u8>> {
+pub(crate) fn gets(clients: u64, round: u64, keys: u64) -> Vec<Vec<u8>> {
     (0..clients)
         .map(|client| {
             let read = Read::Get { key: key(round * clients + client, keys) };
