@@ -327,10 +327,10 @@ pub const LIST: &[Origin] = &[
     },
 ];
 
-/// Chooses the mistake that is made from now on, by all threads.
+/// Chooses the mistake that is made from now on, by all threads; `None` is the right code again.
 #[cfg(seeded_bugs)]
-pub fn make(bug: Bug) {
-    CHOSEN.store(bug as u8, Ordering::Relaxed);
+pub fn make(bug: Option<Bug>) {
+    CHOSEN.store(bug.map_or(0, |bug| bug as u8), Ordering::Relaxed);
 }
 
 #[cfg(seeded_bugs)]

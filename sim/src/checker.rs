@@ -408,8 +408,10 @@ fn check_order(seen: &Seen, view: &View<'_>) -> Check {
     let one_vote = term > seen.term || seen.vote.is_none() || vote == seen.vote;
     ensure(term >= seen.term && one_vote, Property::Monotonicity, || {
         format!(
-            "node {node} was in term {} with vote {:?}, and is in term {term} with vote {vote:?}",
-            seen.term, seen.vote
+            "node {node} was in term {} with {}, and is in term {term} with {}",
+            seen.term,
+            vote_words(seen.vote),
+            vote_words(vote)
         )
     })?;
     let forward = commit >= seen.commit && applied >= seen.applied && snapshot >= seen.snapshot;
@@ -432,4 +434,8 @@ fn check_order(seen: &Seen, view: &View<'_>) -> Check {
             log.base()
         )
     })
+}
+
+fn vote_words(vote: Option<NodeId>) -> String {
+    vote.map_or_else(|| "no vote".to_owned(), |node| format!("a vote for node {node}"))
 }

@@ -350,6 +350,7 @@ impl Sim {
                 let Some(Answered { act, ended }) = answer else { return Ok(()) };
                 if let Some((operation, newest)) = ended {
                     self.checker.answered(&self.workload.history()[operation], newest)?;
+                    self.check_history_so_far()?;
                 }
                 self.act(client, act)
             }

@@ -128,7 +128,7 @@ mod table {
 
     /// The first seed that shows the mistake, and what catches it.
     fn seeds_until_caught(bug: Bug, seeds: u64) -> Option<(u64, String)> {
-        seeded::make(bug);
+        seeded::make(Some(bug));
         let next = AtomicU64::new(0);
         let first: Mutex<Option<(u64, String)>> = Mutex::new(None);
         let workers = std::thread::available_parallelism().map_or(1, usize::from);

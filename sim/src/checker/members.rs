@@ -30,7 +30,7 @@ pub(super) fn check_in_force(view: &View<'_>, chains: &Chains, founding: &Config
         && *view.configuration == Configuration::default();
     ensure(view.configuration == expected || was_not_there, Property::Membership, || {
         format!(
-            "node {} acts by {:?}, but the latest configuration in its log is {expected:?}",
+            "node {} acts by {}, but the latest configuration in its log is {expected}",
             view.node, view.configuration
         )
     })
@@ -59,7 +59,7 @@ pub(super) fn check_proposed(
     })?;
     let now = in_force(before, chains, founding);
     ensure(overlap(now, next), Property::Membership, || {
-        format!("a quorum of configuration {index}, {next:?}, need not overlap one of {now:?}")
+        format!("a quorum of configuration {index}, {next}, need not overlap one of {now}")
     })
 }
 

@@ -69,7 +69,12 @@ impl Truth {
         sometimes.hit_if(result == Err(Error::SessionExpired), Point::SessionExpired);
         if let Some(before) = before {
             ensure(forgotten || *before == result, Property::ExactlyOnce, || {
-                format!("entry {index} repeats a write that was answered {before:?}: {result:?}")
+                let was = |result: &Result<Written, Error>| match result {
+                    Ok(written) => format!("written as entry {}", written.revision),
+                    Err(error) => format!("refused: {error}"),
+                };
+                let (before, again) = (was(before), was(&result));
+                format!("entry {index} repeats a write that was {before}, and is now {again}")
             })?;
         } else if !forgotten {
             let call = Call::of(write);

@@ -54,6 +54,34 @@ pub enum Property {
     Frames,
 }
 
+impl Property {
+    /// Every one, those of Figure 3 first.
+    pub const ALL: [Self; 22] = [
+        Self::ElectionSafety,
+        Self::LeaderAppendOnly,
+        Self::LogMatching,
+        Self::LeaderCompleteness,
+        Self::StateMachineSafety,
+        Self::DurableQuorum,
+        Self::DurablePromises,
+        Self::Monotonicity,
+        Self::Order,
+        Self::HonestProgress,
+        Self::CommitRule,
+        Self::Membership,
+        Self::FreshReads,
+        Self::ExactlyOnce,
+        Self::NoLoss,
+        Self::Linearizability,
+        Self::Recovery,
+        Self::Liveness,
+        Self::Stability,
+        Self::Bounds,
+        Self::Determinism,
+        Self::Frames,
+    ];
+}
+
 impl fmt::Display for Property {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {

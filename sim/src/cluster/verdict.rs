@@ -70,6 +70,20 @@ impl Sim {
         Ok(())
     }
 
+    /// Linearizability of a run that has no end to be judged at: after every answer. There are few, since a
+    /// person asks.
+    pub(super) fn check_history_so_far(&self) -> Check {
+        if self.options.faults.is_some() {
+            return Ok(());
+        }
+        match linearizability::check(self.workload.history()) {
+            Ok(()) | Err(linearizability::Violation::Undecided { .. }) => Ok(()),
+            Err(found) => {
+                Err(Broken { property: Property::Linearizability, facts: found.to_string() })
+            }
+        }
+    }
+
     /// Linearizability, by the certificate that the log is. Now and then by a search, too, which knows
     /// nothing of the log and must agree.
     fn check_history(&mut self) -> Check {
@@ -151,10 +165,11 @@ impl Sim {
 
 #[cfg(test)]
 mod tests {
+    use crate::checker::Property;
     use crate::{Cargo, Command, Options, Sim};
     use raft_core::error::Error;
-    use raft_core::id::Ticket;
-    use raft_core::request::Response;
+    use raft_core::id::{Index, Ticket};
+    use raft_core::request::{Reply, Response};
 
     /// A cluster whose client 0 waits for an answer to the question of this ticket.
     fn asked() -> (Sim, Ticket) {
@@ -180,5 +195,18 @@ mod tests {
         };
         assert!(answer(Err(Error::SequencePassed)).is_err());
         assert!(answer(Err(Error::OutcomeUnknown)).is_ok());
+    }
+
+    #[test]
+    fn playground_judges_its_history_after_every_answer() {
+        let judged = |existed: bool| {
+            let (mut sim, ticket) = asked();
+            let reply = Reply::Written { revision: Index(2), existed, copies: None };
+            sim.workload.answer(0, sim.now, ticket, &Ok(reply)).expect("a good answer");
+            sim.check_history_so_far()
+        };
+        assert!(judged(false).is_ok());
+        let broken = judged(true).expect_err("nobody wrote the key before");
+        assert_eq!(broken.property, Property::Linearizability);
     }
 }
