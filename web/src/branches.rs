@@ -88,6 +88,10 @@ impl Branches {
     /// another one.
     pub fn act(&mut self, command: Command) {
         self.run_mut().settle();
+        // Nothing can be done to a run that a failed check has stopped; before that moment it can.
+        if self.run().sim().violation().is_some() {
+            return;
+        }
         if self.run().has_future() {
             self.fork();
         }

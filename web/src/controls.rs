@@ -1,8 +1,10 @@
 //! What a visitor can do, as data. Every button, key and click becomes an [`Action`] here; there is no
 //! other way to act.
 
+use crate::lesson;
 use crate::scene::inside::Picked;
 use crate::scene::{Role, Scene};
+use crate::whatif::{self, WhatIf};
 use raft_core::id::{Index, NodeId};
 use raft_sim::Command;
 use std::collections::BTreeSet;
@@ -38,6 +40,12 @@ pub enum Action {
     Panel(Panel),
     /// A link to this moment.
     Share,
+    /// Something about lessons.
+    Learn(Learn),
+    /// The same session from its beginning, with this mistake in the code or with none.
+    WhatIf(Option<&'static WhatIf>),
+    /// The session in which a mistake shows.
+    Show(&'static WhatIf),
     /// Another seed.
     NewSeed,
     /// Pick this, or let go of it if it is picked.
@@ -50,6 +58,25 @@ pub enum Action {
     Write,
     /// Do this to the cluster.
     Do(Vec<Command>),
+}
+
+/// What one can do in a lesson.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Learn {
+    /// See all lessons.
+    List,
+    /// Begin this one.
+    Begin(&'static str),
+    /// Give the answer of this number.
+    Answer(usize),
+    /// Have the task done.
+    Help,
+    /// On to the next step.
+    Next,
+    /// Back to the step before.
+    Back,
+    /// Play on without the lesson.
+    Leave,
 }
 
 /// What a narrow screen shows one at a time.
@@ -101,6 +128,15 @@ impl Action {
             "share" => Self::Share,
             "zoom" => Self::Zoom(object == "in"),
             "panel" => Self::Panel(Panel::ALL.iter().find(|(_, name)| *name == object)?.0),
+            "lessons" => Self::Learn(Learn::List),
+            "lesson" => Self::Learn(Learn::Begin(lesson::named(object)?.name)),
+            "answer" => Self::Learn(Learn::Answer(object.parse().ok()?)),
+            "lesson-help" => Self::Learn(Learn::Help),
+            "lesson-next" => Self::Learn(Learn::Next),
+            "lesson-back" => Self::Learn(Learn::Back),
+            "lesson-leave" => Self::Learn(Learn::Leave),
+            "mistake" => Self::WhatIf(whatif::named(object)),
+            "show-mistake" => Self::Show(whatif::named(object)?),
             "new-seed" => Self::NewSeed,
             "select" => Self::Pick(Picked::Node(node()?)),
             "entry" => Self::Pick(Picked::Entry(Index(object.parse().ok()?))),
@@ -151,6 +187,9 @@ impl Action {
                     let verb = if scene.is_alone(node) { "rejoin" } else { "cut-off" };
                     with_picked(format!("{verb}:{}", node.id))
                 }
+                "." => Some(Self::Learn(Learn::Next)),
+                "," => Some(Self::Learn(Learn::Back)),
+                "d" => Some(Self::Learn(Learn::Help)),
                 "w" => Some(Self::Write),
                 "l" => with_picked("crash-leader".to_owned()),
                 "h" => with_picked("repair".to_owned()),

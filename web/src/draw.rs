@@ -1,7 +1,9 @@
 //! From a scene to marks. Each channel has one meaning: hue and number are the term, the outline is the
 //! role, the shape is the kind of message, the fill of a log cell is commitment. Hue means nothing else.
 
+pub mod checks;
 pub mod inside;
+pub mod lesson;
 pub mod panels;
 pub mod shapes;
 pub mod stage;

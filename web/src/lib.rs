@@ -14,6 +14,7 @@ pub mod branches;
 pub mod controls;
 pub mod draw;
 pub mod layout;
+pub mod lesson;
 pub mod link;
 pub mod look;
 pub mod mark;
@@ -23,6 +24,7 @@ pub mod run;
 pub mod scene;
 pub mod session;
 mod story;
+pub mod whatif;
 
 #[cfg(target_arch = "wasm32")]
 pub mod dom;

@@ -1,5 +1,6 @@
 //! Looking at a run: from a simulation at one moment to a scene.
 
+pub mod checks;
 pub mod inside;
 pub(crate) mod message;
 pub mod timeline;
@@ -9,6 +10,7 @@ use crate::run::Run;
 use crate::scene::inside::Picked;
 use crate::scene::timeline::Window;
 use crate::scene::{Ballot, BallotState, Cell, Link, Logs, Node, Request, Role, Scene, Side};
+use crate::story;
 use raft_core::id::{Index, NodeId, Term};
 use raft_core::kv::command::{Command, Write};
 use raft_core::raft::membership::Configuration;
@@ -78,7 +80,13 @@ pub fn scene(run: &Run, view: &View) -> Scene {
         logs: logs(run, view, &nodes),
         requests: requests(sim),
         story: story.take(STORY_MAX).cloned().collect(),
-        violation: sim.violation().map(ToString::to_string),
+        violation: sim.violation().map(|violation| {
+            format!(
+                "{} does not hold any more: {}",
+                violation.property,
+                story::in_words(&violation.facts)
+            )
+        }),
         over: run.next_at().is_none(),
         events: sim.counters().events,
         trace_hash: sim.trace_hash(),

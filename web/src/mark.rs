@@ -40,6 +40,11 @@ impl Mark {
         self
     }
 
+    /// The element with this class, if it has none yet.
+    pub fn class(self, class: &str) -> Self {
+        self.set("class", class)
+    }
+
     /// The element with an attribute for each length, in units of the picture.
     pub fn place<const N: usize>(mut self, lengths: [(&'static str, f64); N]) -> Self {
         self.attributes.extend(lengths.map(|(name, value)| (name, length(value))));

@@ -6,7 +6,7 @@ use raft_core::id::Index;
 /// What a visitor sees, in one or two short sentences.
 pub fn sentence(scene: &Scene) -> String {
     if let Some(violation) = &scene.violation {
-        return format!("A check failed, so the run stops here. {violation}");
+        return format!("{violation}. The run stops here.");
     }
     if scene.over {
         return "This run is over, and it ended well: every check held.".to_owned();

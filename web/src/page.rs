@@ -51,8 +51,10 @@ impl Page {
     /// link names a moment to look at.
     pub fn begin(&self) -> Result<()> {
         let state = self.state.borrow();
-        let waits =
-            state.wants_still.matches() || !state.complaint.is_empty() || state.run().steps() > 0;
+        let waits = state.wants_still.matches()
+            || !state.complaint.is_empty()
+            || state.run().steps() > 0
+            || state.waits_for_reader();
         drop(state);
         if waits { Ok(()) } else { self.act(Action::Play) }
     }
@@ -239,7 +241,11 @@ impl Page {
         let mut state = self.state.borrow_mut();
         let link = state.window.location().hash()?;
         match Link::read(&link) {
-            Ok(Link { session, seen: None }) if session == *state.run().session() => Ok(()),
+            Ok(Link { session, lesson: None, seen: None })
+                if session == *state.run().session() && !state.is_in_lesson() =>
+            {
+                Ok(())
+            }
             Ok(link) => state.open(link),
             Err(complaint) => state.complain(&complaint),
         }

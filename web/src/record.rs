@@ -11,7 +11,7 @@ use crate::scene::{Happening, Role, Turn};
 use crate::story;
 use raft_core::id::{NodeId, Term};
 use raft_core::time::Instant;
-use raft_sim::Sim;
+use raft_sim::{Sim, Violation};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -31,6 +31,7 @@ pub struct Record {
     /// Operations in the simulation's history that are in `bands`, or were.
     invoked: usize,
     happenings: VecDeque<Rc<Happening>>,
+    broken: Option<(u64, Violation)>,
 }
 
 /// The roles of a node over time.
@@ -102,6 +103,7 @@ impl Record {
             bands: VecDeque::new(),
             invoked: 0,
             happenings: VecDeque::new(),
+            broken: None,
         };
         for line in sim.trace().lines() {
             record.tell(sim, line);
@@ -145,6 +147,11 @@ impl Record {
         let reached = self.bands.partition_point(|band| band.from <= until);
         let lasts = move |band: &&Band| band.until.is_none_or(|(_, end)| end >= from);
         self.bands.range(..reached).filter(lasts)
+    }
+
+    /// The check that failed, and the step after which; it was the last.
+    pub fn broken(&self) -> Option<&(u64, Violation)> {
+        self.broken.as_ref()
     }
 
     /// Everything told, oldest first.
@@ -201,6 +208,7 @@ impl Record {
             }
             bound(&mut lane.spells, HAPPENINGS_MAX);
         }
+        self.broken = sim.violation().map(|violation| (step, violation.clone()));
         self.follow_clients(step, sim);
         bound(&mut self.bands, HAPPENINGS_MAX);
         bound(&mut self.happenings, HAPPENINGS_MAX);
@@ -210,6 +218,7 @@ impl Record {
     pub fn forget_after(&mut self, step: u64, sim: &Sim) {
         (self.steps, self.end, self.hash) = (step, sim.now(), sim.trace_hash());
         self.arrows.forget_after(step);
+        self.broken = self.broken.take().filter(|(at, _)| *at <= step);
         self.happenings.retain(|happening| happening.step <= step);
         self.bands.retain(|band| band.step <= step);
         for band in &mut self.bands {

@@ -6,6 +6,7 @@
 use crate::record::{Arrow, Record};
 use crate::scene::PauseWhen;
 use crate::session::Session;
+use crate::whatif;
 use raft_core::id::{Incarnation, NodeId};
 use raft_core::time::Instant;
 use raft_core::wal::Durable;
@@ -101,6 +102,9 @@ impl Run {
 
     /// When something happens next; `None` if nothing ever will.
     pub fn next_at(&self) -> Option<Instant> {
+        if self.here.sim.violation().is_some() {
+            return None;
+        }
         match (self.here.sim.next_event_at(), self.next_command_at()) {
             (Some(event), Some(command)) => Some(event.min(command)),
             (event, command) => event.or(command),
@@ -121,6 +125,10 @@ impl Run {
                 return true;
             }
         }
+        // Time stands still at a check that failed.
+        if self.here.sim.violation().is_some() {
+            return true;
+        }
         self.here.sim.run_until(until);
         if self.here.steps == self.record.steps() {
             self.record.lasts_until(until);
@@ -131,8 +139,12 @@ impl Run {
     /// Lets the next thing happen: an event or, after all events of its moment, a command. Returns false
     /// if nothing will.
     pub fn step(&mut self) -> bool {
+        whatif::make(self.session.what_if);
         let is_new = self.here.steps == self.record.steps();
         self.here.sim.keep_trace(is_new);
+        if self.next_at().is_none() {
+            return false;
+        }
         let event_at = self.here.sim.next_event_at();
         let arrow = match self.next_command_at() {
             Some(at) if event_at.is_none_or(|event| at < event) => {

@@ -4,6 +4,7 @@
 mod letters;
 
 use crate::layout;
+use crate::whatif::{self, WhatIf};
 use raft_core::time::Instant;
 use raft_sim::replay::Replay;
 use raft_sim::{Command, Options, Sim};
@@ -28,6 +29,8 @@ pub struct Session {
     pub commands: Vec<(Instant, Command)>,
     /// A run that the simulator's tests found, whole: it takes the place of seed and cluster.
     pub replay: Option<Replay>,
+    /// The mistake that the code makes.
+    pub what_if: Option<&'static WhatIf>,
 }
 
 /// What a session's cluster is.
@@ -52,11 +55,12 @@ impl Default for Session {
 impl Session {
     /// A fresh session: nothing has been done yet.
     pub fn new(seed: u64, cluster: Cluster) -> Self {
-        Self { seed, cluster, commands: Vec::new(), replay: None }
+        Self { seed, cluster, commands: Vec::new(), replay: None, what_if: None }
     }
 
     /// The cluster at the beginning.
     pub fn begin(&self) -> Sim {
+        whatif::make(self.what_if);
         match (&self.replay, self.cluster) {
             (Some(replay), _) => replay.begin(),
             (None, Cluster::Playground(nodes)) => Sim::new(Options::playground(self.seed, nodes)),
@@ -71,6 +75,9 @@ impl Session {
             (None, Cluster::Playground(nodes)) => format!("v1.seed={}.nodes={nodes}", self.seed),
             (None, Cluster::Swarm) => format!("v1.seed={}.run=swarm", self.seed),
         };
+        if let Some(what_if) = self.what_if {
+            link.push_str(&format!(".mistake={}", what_if.name));
+        }
         let commands: Vec<String> = self
             .commands
             .iter()
@@ -110,6 +117,7 @@ impl Session {
                 let nodes = nodes.parse().ok().filter(|nodes| (1..=NODES_MAX).contains(nodes))?;
                 self.cluster = Cluster::Playground(nodes);
             }
+            ("mistake", name) => self.what_if = Some(whatif::named(name)?),
             ("run", "swarm") => self.cluster = Cluster::Swarm,
             ("replay", run) => self.replay = Some(run.parse().ok()?),
             ("do", commands) => {
@@ -122,6 +130,11 @@ impl Session {
         }
         Some(())
     }
+}
+
+/// The command of these letters, as in a link; `None` if they are none.
+pub fn command(letters: &str) -> Option<Command> {
+    letters::read(letters)
 }
 
 fn timed_command(text: &str) -> Option<(Instant, Command)> {
@@ -195,7 +208,13 @@ mod tests {
     fn busy() -> Session {
         let at = |(n, command)| (Instant(1_000 * n as u64), command);
         let commands = commands().into_iter().enumerate().map(at).collect();
-        Session { seed: u64::MAX, cluster: Cluster::Playground(7), commands, replay: None }
+        Session {
+            seed: u64::MAX,
+            cluster: Cluster::Playground(7),
+            commands,
+            replay: None,
+            what_if: whatif::ALL.first(),
+        }
     }
 
     #[test]
@@ -239,6 +258,7 @@ mod tests {
             "v1.nodes=0",
             "v1.nodes=10",
             "v1.speed=1",
+            "v1.mistake=none",
             "v1.do=",
             "v1.do=5-crash-99",
             "v1.do=5-crash-1~4-crash-2",

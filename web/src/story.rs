@@ -27,7 +27,12 @@ pub(crate) fn happening(
             let answer = line.text.split_once("Response ")?.1.split_once(' ')?.1;
             Told { says: format!("answer: {answer}"), by: "client", ..Told::default() }
         }
-        (None, _) if sim.violation().is_some() => Told::of(&line.text, "check", Turn::CheckFailed),
+        (None, _) if let Some(violation) = sim.violation() => Told {
+            says: format!("{} does not hold any more", violation.property),
+            why: violation.facts.clone(),
+            by: "check",
+            turn: Turn::CheckFailed,
+        },
         (None, _) if sim.options().faults.is_some() => Told::of(&line.text, "plan", Turn::Fault),
         (None, _) => Told::of(&line.text, "you", Turn::Fault),
     };
@@ -129,7 +134,7 @@ fn of_event(
 }
 
 /// Entry ids as `5@t2` are for traces; a sentence says entry 5 of term 2.
-fn in_words(text: &str) -> String {
+pub(crate) fn in_words(text: &str) -> String {
     let word = |word: &str| match word.split_once("@t") {
         Some((index, term)) if index.parse::<u64>().is_ok() => {
             format!("entry {index} of term {term}")

@@ -1,5 +1,7 @@
 //! What the visitor has before them: a run, a view of it, and the parts of the page that show it.
 
+mod checks;
+mod lesson;
 mod time;
 
 use super::Result;
@@ -14,6 +16,8 @@ use crate::narration;
 use crate::run::Run;
 use crate::scene::{PauseWhen, Scene};
 use crate::session::{Cluster, NODES_MAX, Session};
+use checks::Watch;
+use lesson::Learning;
 use raft_core::time::Instant;
 use raft_sim::Command;
 use wasm_bindgen::{JsCast, JsValue};
@@ -56,6 +60,7 @@ pub(super) struct State {
     /// The timeline's size.
     frame: timeline::Frame,
     panel: Panel,
+    learning: Learning,
     /// What time stops at.
     pause: Option<PauseWhen>,
     /// A pointer draws the moment along the timeline.
@@ -86,6 +91,8 @@ struct Parts {
     inspector: Living,
     timeline: Living,
     branches: Living,
+    lesson: Living,
+    watch: Watch,
 }
 
 impl State {
@@ -94,9 +101,11 @@ impl State {
         let media = |query| window.match_media(query)?.ok_or(JsValue::from("no media queries"));
         let living = |id: &str| Ok::<_, JsValue>(Living::new(document, find(root, id)?));
         living("#legend")?.show(panels::legend())?;
-        let (link, complaint) = match Link::read(&window.location().hash()?) {
+        let address = window.location().hash()?;
+        let (link, complaint) = match Link::read(&address) {
+            Ok(_) if address.is_empty() => (Link::of_first_visit(), String::new()),
             Ok(link) => (link, String::new()),
-            Err(complaint) => (Link { session: Session::default(), seen: None }, complaint),
+            Err(complaint) => (Link::of_session(Session::default()), complaint),
         };
         let branches = Branches::new(link.session.clone());
         let run = branches.run();
@@ -114,6 +123,8 @@ impl State {
                 inspector: living("#inspector")?,
                 timeline: living("#timeline")?,
                 branches: living("#branches")?,
+                lesson: living("#lesson")?,
+                watch: Watch::new(living)?,
             },
             wants_narrow: media("(max-width: 719px)")?,
             wants_wide: media("(min-width: 1080px)")?,
@@ -132,6 +143,7 @@ impl State {
             },
             frame: timeline::Frame { down: false, along: 1_000.0, across: 180.0 },
             panel: Panel::default(),
+            learning: Learning::default(),
             pause: None,
             scrubs: false,
             playing: false,
@@ -189,9 +201,10 @@ impl State {
     }
 
     /// Begins a session, at the moment that a link names.
-    pub(super) fn open(&mut self, Link { session, seen }: Link) -> Result<()> {
+    pub(super) fn open(&mut self, Link { session, lesson, seen }: Link) -> Result<()> {
         let flight_us = look::usual_flight_us(self.run());
         self.branches = Branches::new(session);
+        self.take_lesson(lesson.filter(|_| seen.is_none()));
         self.view.picked = None;
         self.view.window = look::timeline::first_window(self.run());
         // A visitor's choice of speed outlives the run, unless the next is of another kind altogether.
@@ -212,13 +225,15 @@ impl State {
             if let Some(complaint) = Link::go(&seen, self.branches.run_mut()) {
                 return self.complain(&complaint);
             }
+            self.go_on_with_lesson(lesson);
         }
+        self.show_lesson()?;
         self.draw(true)
     }
 
     /// Begins a session at its beginning.
     fn begin(&mut self, session: Session) -> Result<()> {
-        self.open(Link { session, seen: None })
+        self.open(Link::of_session(session))
     }
 
     /// Begins the session that the form describes.
@@ -234,7 +249,8 @@ impl State {
 
     /// The address always names what is on the screen, so that it can be copied at any moment.
     fn write_address(&self) -> Result<()> {
-        let link = format!("#{}", self.run().session().to_link());
+        let link = Link { lesson: self.lesson(), ..Link::of_session(self.run().session().clone()) };
+        let link = format!("#{}", link.print());
         self.window.history()?.replace_state_with_url(&JsValue::NULL, "", Some(&link))
     }
 
@@ -273,6 +289,9 @@ impl State {
                 let step = if action == Action::Faster { 1 } else { -1 };
                 self.notch = (self.notch + step).clamp(*NOTCHES.start(), *NOTCHES.end());
             }
+            Action::Learn(learn) => return self.learn(learn),
+            Action::WhatIf(what_if) => return self.switch(what_if),
+            Action::Show(what_if) => self.show_mistake(what_if)?,
             Action::NewSeed => {
                 let seed = getrandom::u32().map_err(|error| error.to_string())?;
                 // Short enough to read out in a room.
@@ -315,7 +334,7 @@ impl State {
     /// Puts a link to this moment into the address.
     fn share(&mut self) -> Result<()> {
         self.playing = false;
-        let link = format!("#{}", Link::to(self.run(), self.view.picked).print());
+        let link = format!("#{}", Link::to(self.run(), self.lesson(), self.view.picked).print());
         self.window.history()?.replace_state_with_url(&JsValue::NULL, "", Some(&link))?;
         self.complain("The address is a link to this moment now: copy it.")
     }
@@ -364,9 +383,10 @@ impl State {
         let start = performance.now();
         let mut is_met = false;
         while !is_met && self.run().sim().now() < until && performance.now() - start < FRAME_MS {
-            is_met = self.branches.run_mut().advance(until, 100, self.pause);
+            is_met = self.advance(until);
         }
         self.playing = !is_met && !self.is_over();
+        self.turn_lesson(now_ms)?;
         self.draw(is_met)
     }
 
@@ -424,7 +444,8 @@ impl State {
         self.write("#hash", &hash)?;
         let broken = scene.violation.is_some();
         self.root.class_list().toggle_with_force("broken", broken)?;
-        self.write("#checks-word", if broken { "A check failed" } else { "All checks hold" })?;
+        self.draw_checks()?;
+        self.draw_lesson(scene)?;
         find(&self.root, "#caption")?.toggle_attribute_with_force("hidden", !scene.fast)?;
         find(&self.root, "#legend")?.toggle_attribute_with_force("hidden", scene.fast)?;
         let play = find(&self.root, "#play")?;
@@ -456,7 +477,7 @@ impl State {
     }
 
     pub(super) fn close_sheets(&self, except: Option<&Element>) -> Result<()> {
-        for id in ["#checks", "#help"] {
+        for id in ["#checks", "#whatif", "#help"] {
             let sheet = find(&self.root, id)?;
             if except != Some(&sheet) {
                 sheet.remove_attribute("open")?;
