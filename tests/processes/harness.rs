@@ -223,6 +223,15 @@ impl Cluster {
     }
 }
 
+/// A test that failed shows what its nodes said.
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.transcript());
+        }
+    }
+}
+
 /// Says that a test cannot be made here, and why. Not through the harness's capture: whoever runs the
 /// tests must see it.
 pub(crate) fn skipped(what: &str) {

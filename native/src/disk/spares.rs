@@ -65,12 +65,15 @@ impl Spares {
         Ok(())
     }
 
-    /// A spare; waits for one only if segments fill up faster than zeros can be written. Fails if there
-    /// is none and no room for one.
+    /// A spare. Waits while another is made only if segments fill up faster than zeros can be written: the
+    /// last one goes when it is known whether there is room for more, so that a full disk is known in time.
+    /// Fails if there is none and no room for one.
     pub(super) fn take(&mut self) -> io::Result<PathBuf> {
         if self.ready.is_empty() {
             self.look_again = self.look_again.map(|_| Instant::now());
             self.order();
+        }
+        if self.ready.len() < SPARES_MAX && self.making.is_some() {
             let made = self.made.recv().map_err(|_| thread_is_gone())?;
             self.take_in(made)?;
         }
@@ -165,4 +168,27 @@ fn reserve(file: &File, bytes: u64) -> io::Result<()> {
 
 fn thread_is_gone() -> io::Error {
     io::Error::other("the thread that makes spares is gone")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::datadir;
+    use crate::identity::{Identity, Origin};
+    use raft_core::id::{ClusterId, Incarnation, NodeId};
+
+    /// If it went before, writes could use up the reserve of a disk that nobody knows to be full.
+    #[test]
+    fn the_last_spare_goes_when_it_is_known_whether_there_is_room_for_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let (node, incarnation, origin) = (NodeId(1), Incarnation(7), Origin::Joined);
+        let identity = Identity { cluster: ClusterId(1), node, incarnation, starts: 1, origin };
+        let opened = datadir::look(folder.path()).unwrap().open(identity).unwrap();
+        let dir = Arc::new(opened.dir);
+        make_filled(&dir.spare(1), SEGMENT_BYTES).unwrap();
+        let mut spares = Spares::start(&dir, vec![dir.spare(1)]).unwrap();
+        spares.take().unwrap();
+        assert_eq!(spares.ready.len(), 1);
+        spares.stop();
+    }
 }
