@@ -170,17 +170,18 @@ figures for each; exits 1 if one fails.
 ";
 
 const HELP_MUTANTS: &str = "\
-usage: cargo xtask mutants [--slice]
+usage: cargo xtask mutants [--slice | --again]
 
 Makes small mistakes in core/src/raft, core/src/wal and core/src/kv, one at a
-time, and runs the tests on each: the golden scripts, then the formats, crash
-images and properties, then simulated seeds, each only for what survived those
-before. Fetches cargo-mutants into target/tools. What is not noticed must be
-listed in tests/mutants.txt with the reason. The last lines have the figures;
-exits 1 below 85 %, and if something survives that is not listed. What was tried
-is in target/mutants/mutants.out.
+time, and runs the tests on each: the golden scripts, then the formats and the
+core's own tests, then crash images and properties, then simulated seeds, each
+only for what survived those before. Fetches cargo-mutants into target/tools.
+What is not noticed must be listed in tests/mutants.txt with the reason. The
+last lines have the figures; exits 1 below 85 %, and if something survives that
+is not listed. What was tried is in target/mutants/mutants.out.
 
   cargo xtask mutants            all of them; takes hours
+  cargo xtask mutants --again    those again that nobody noticed, and new ones
   cargo xtask mutants --slice    of two files only: a minute (`test` does it)
 ";
 

@@ -17,6 +17,9 @@ const SURVIVORS: &str = "tests/mutants.txt";
 /// What CI has the time for: on what majorities agree, and what waits for the disk.
 const SLICE: [&str; 2] = ["core/src/raft/quorum.rs", "core/src/raft/outbox.rs"];
 
+/// Mutants that do not compile, of all runs since the last that began anew. In the folder of mutants.
+const UNVIABLE: &str = "unviable.txt";
+
 /// What is mutated: these modules and all inside.
 const MODULES: [&str; 3] = ["core/src/kv", "core/src/raft", "core/src/wal"];
 
@@ -31,51 +34,60 @@ struct Pass {
 }
 
 /// The quick ones first: each pass is only for what survived those before.
-const PASSES: [Pass; 3] = [
+const PASSES: [Pass; 4] = [
     Pass {
         profile: "mutants",
         packages: &["raft-tests"],
         targets: &["--test=scripts"],
         features: "",
-        timeout_s: 20,
+        timeout_s: 60,
     },
     Pass {
         profile: "dev",
         packages: &["raft-core", "raft-tests"],
-        targets: &["--lib", "--test=formats", "--test=images", "--test=properties"],
+        targets: &["--lib", "--test=formats"],
         features: "",
         timeout_s: 300,
+    },
+    Pass {
+        profile: "dev",
+        packages: &["raft-tests"],
+        targets: &["--test=images", "--test=properties"],
+        features: "",
+        timeout_s: 600,
     },
     Pass {
         profile: "dev",
         packages: &["raft-tests"],
         targets: &["--test=simulation"],
         features: "raft-tests/sim",
-        timeout_s: 300,
+        timeout_s: 600,
     },
 ];
 
-/// Makes all mutants, or a slice of them, and runs the tests on each.
+/// Makes all mutants, or a slice of them, or those again that no test noticed last time, and runs the tests
+/// on each.
 pub(crate) fn run(arguments: &[&str]) -> Result {
-    let slice = match arguments {
-        [] => false,
-        ["--slice"] => true,
+    let (slice, again) = match arguments {
+        [] => (false, false),
+        ["--slice"] => (true, false),
+        ["--again"] => (false, true),
         other => return Err(format!("cannot make sense of `{}`", other.join(" "))),
     };
     tools::cargo_mutants()?;
     let folder = run::target_dir()?.join("mutants");
     let passes = if slice { &PASSES[..1] } else { &PASSES[..] };
-    let mut viable = Vec::new();
     for (number, tests) in (0..).zip(passes) {
         tests.run_unmutated()?;
-        tests.run_on_mutants(&folder, number > 0, slice)?;
+        tests.run_on_mutants(&folder, number > 0 || again, slice)?;
         if number == 0 {
-            for list in ["caught", "timeout", "missed"] {
-                viable.extend(lines(&folder, list)?);
-            }
+            note_unviable(&folder, again)?;
         }
     }
-    let missed = lines(&folder, "missed")?;
+    let unviable: BTreeSet<String> = lines(&folder.join(UNVIABLE))?.into_iter().collect();
+    let mut viable = all(slice)?;
+    viable.retain(|mutant| !unviable.contains(mutant));
+    let missed = lines(&list_of(&folder, "missed"))?;
     let percent = sum_up(&viable, &missed);
     let listed = listed()?;
     let survivors =
@@ -114,23 +126,51 @@ impl Pass {
         command.args(self.targets.iter().map(|target| format!("--cargo-arg={target}")));
         command.arg(format!("--timeout={}", self.timeout_s));
         command.args(["--baseline=skip", "--colors=never", "--no-times"]);
+        // A mutant may fail hundreds of tests, and nobody reads where.
+        command.env("RUST_BACKTRACE", "0");
         if survivors_only {
             // A test that does not end has noticed something, too.
-            let ended = lines(folder, "timeout")?.join("\n") + "\n";
+            let ended = lines(&list_of(folder, "timeout"))?.join("\n") + "\n";
             let path = list_of(folder, "caught");
             let mut caught = OpenOptions::new().append(true).open(&path).map_err(cannot(&path))?;
             caught.write_all(ended.as_bytes()).map_err(cannot(&path))?;
             command.arg("--iterate");
         }
-        if slice {
-            command.args(SLICE.map(|file| format!("--file={file}")));
-        } else {
-            command.args(MODULES.map(|module| format!("--file={module}.rs")));
-            command.args(MODULES.map(|module| format!("--file={module}/**")));
+        command.args(files(slice));
+        if !slice {
             command.arg(format!("--jobs={}", jobs()));
         }
         succeed(&mut command)
     }
+}
+
+/// Every mutant there is, as cargo-mutants calls it.
+fn all(slice: bool) -> Result<Vec<String>> {
+    let mut command = tools::tool("cargo", ["mutants", "--list", "--colors=never"])?;
+    let listed = run::output(command.args(files(slice)));
+    let listed = listed.ok_or("`cargo mutants --list` failed; run it to see why")?;
+    Ok(listed.lines().map(str::to_owned).collect())
+}
+
+fn files(slice: bool) -> Vec<String> {
+    let file = |path: &str| format!("--file={path}");
+    match slice {
+        true => SLICE.iter().map(|path| file(path)).collect(),
+        false => MODULES
+            .iter()
+            .flat_map(|module| [file(&format!("{module}.rs")), file(&format!("{module}/**"))])
+            .collect(),
+    }
+}
+
+/// Keeps the names of mutants that do not compile: later passes do not make them.
+fn note_unviable(folder: &Path, again: bool) -> Result {
+    let path = folder.join(UNVIABLE);
+    let mut unviable = lines(&list_of(folder, "unviable"))?;
+    if again {
+        unviable.extend(lines(&path)?);
+    }
+    fs::write(&path, unviable.join("\n") + "\n").map_err(cannot(&path))
 }
 
 fn jobs() -> usize {
@@ -187,9 +227,8 @@ fn in_words(mutant: &str) -> Result<String> {
     Ok(format!("{path} | {code} | {}", change.trim()))
 }
 
-fn lines(folder: &Path, list: &str) -> Result<Vec<String>> {
-    let path = list_of(folder, list);
-    let text = fs::read_to_string(&path).map_err(cannot(&path))?;
+fn lines(path: &Path) -> Result<Vec<String>> {
+    let text = fs::read_to_string(path).map_err(cannot(path))?;
     Ok(text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect())
 }
 
