@@ -27,12 +27,13 @@ fn leader_is_elected_crashed_by_a_click_and_replaced_and_the_console_stays_clean
     let first = browser.attribute(".node.leader", "data-node");
 
     // A write, to see that the cluster does what clusters are for.
-    browser.click("#write button");
+    browser.click(".panels [data-act='panel:client']");
+    browser.click("#write button[type=submit]");
     browser.wait_for("#requests .done", ELECTION_MAX);
 
     // By the same clicks as anyone's: pick the node on the stage, then press its button.
     browser.click(&format!(".node[data-node='{first}'] .id"));
-    browser.click("#picked button[data-act^='crash:']");
+    browser.click("#dock button[data-act^='do:crash-']");
     browser.wait_for(&format!(".node.down[data-node='{first}']"), ELECTION_MAX);
     browser.wait_for(".node.leader", ELECTION_MAX);
     let second = browser.attribute(".node.leader", "data-node");
@@ -42,6 +43,9 @@ fn leader_is_elected_crashed_by_a_click_and_replaced_and_the_console_stays_clean
 
     let link = browser.script("return location.hash");
     assert!(link.contains(&format!("-crash-{first}")), "the address carries what was done: {link}");
+
+    // The node is let go of, so that the dock is about the cluster again.
+    browser.click(&format!(".node[data-node='{first}'] .id"));
 
     // Back to before the crash, and another course from there: both are kept.
     browser.click("[data-act=play]");

@@ -31,9 +31,9 @@ use crate::random::{Purpose, Random};
 use crate::sometimes::{Point, Sometimes};
 use crate::trace::Trace;
 use crate::watch::Watch;
-use crate::workload::{Act, Answered, Workload};
+use crate::workload::{Act, Answered, Asking, Workload};
 use raft_core::id::{ClusterId, Incarnation, NodeId};
-use raft_core::raft::membership::{Configuration, Member};
+use raft_core::raft::membership::{Configuration, Member, Refusal};
 use raft_core::replica::Input;
 use raft_core::request::{Consistency, Request};
 use raft_core::time::Instant;
@@ -269,6 +269,16 @@ impl Sim {
     /// What clients did, in the order of asking.
     pub fn history(&self) -> &[Operation] {
         self.workload.history()
+    }
+
+    /// What the client that does what commands say is about, if it is about anything.
+    pub fn asking(&self) -> Option<Asking> {
+        self.workload.asking()
+    }
+
+    /// Why the leader refused the change or the transfer that it was asked for last, if it did.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        self.operator.refusal.as_ref()
     }
 
     /// Every write that took effect, in the order of the log.

@@ -34,3 +34,4 @@ pub use network::{Cargo, Flight, Place};
 pub use node::Node;
 pub use options::Options;
 pub use sometimes::{Point, Sometimes};
+pub use workload::Asking;

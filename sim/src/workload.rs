@@ -64,6 +64,21 @@ struct UnderWay {
     waiting: Option<(Ticket, NodeId)>,
 }
 
+/// What client 0, which does what commands say, is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asking {
+    /// The operation's place in the history.
+    pub operation: usize,
+    /// How often it was asked so far.
+    pub sent: u32,
+    /// The node that it waits for; none while it looks for one.
+    pub node: Option<NodeId>,
+    /// Which write of which session it is, if it is one.
+    pub session: Option<Session>,
+    /// How many operations are to follow.
+    pub queued: usize,
+}
+
 /// What a client does when it acts.
 pub(crate) struct Act {
     /// It sends this.
@@ -122,6 +137,22 @@ impl Workload {
 
     pub(crate) fn history(&self) -> &[Operation] {
         &self.history
+    }
+
+    /// What client 0 is about, if it is about anything.
+    pub(crate) fn asking(&self) -> Option<Asking> {
+        let client = &self.clients[0];
+        let under_way = client.under_way.as_ref()?;
+        Some(Asking {
+            operation: under_way.operation,
+            sent: under_way.sent,
+            node: under_way.waiting.map(|(_, node)| node),
+            session: match &under_way.request {
+                Request::Write { session, .. } => *session,
+                _ => None,
+            },
+            queued: client.script.len(),
+        })
     }
 
     /// Every key that clients write, and one that only client 0 does.

@@ -2,12 +2,12 @@
 //! other way to act.
 
 use crate::lesson;
+use crate::scene::Scene;
 use crate::scene::inside::Picked;
-use crate::scene::{Role, Scene};
+use crate::session::read_commands;
 use crate::whatif::{self, WhatIf};
 use raft_core::id::{Index, NodeId};
 use raft_sim::Command;
-use std::collections::BTreeSet;
 
 /// Something the visitor wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,12 +50,20 @@ pub enum Action {
     NewSeed,
     /// Pick this, or let go of it if it is picked.
     Pick(Picked),
+    /// Pick this, and go to what can be done with it.
+    Open(Picked),
     /// Close what is open, and let go of the node.
     Escape,
     /// Show or hide the keys.
     Help,
     /// A client writes what the form says.
     Write,
+    /// A client writes it if the key has the value that the form says.
+    Swap,
+    /// A client deletes the key that the form says.
+    Delete,
+    /// A client reads it.
+    Read,
     /// Do this to the cluster.
     Do(Vec<Command>),
 }
@@ -86,6 +94,8 @@ pub enum Panel {
     Logs,
     /// The timeline.
     Timeline,
+    /// What clients ask for.
+    Client,
     /// What is picked, and why it is as it is.
     #[default]
     Picked,
@@ -95,9 +105,10 @@ pub enum Panel {
 
 impl Panel {
     /// Every panel, with its name in the page.
-    pub const ALL: [(Self, &'static str); 4] = [
+    pub const ALL: [(Self, &'static str); 5] = [
         (Self::Logs, "logs"),
         (Self::Timeline, "timeline"),
+        (Self::Client, "client"),
         (Self::Picked, "picked"),
         (Self::Story, "story"),
     ];
@@ -138,28 +149,27 @@ impl Action {
             "mistake" => Self::WhatIf(whatif::named(object)),
             "show-mistake" => Self::Show(whatif::named(object)?),
             "new-seed" => Self::NewSeed,
+            "write" => Self::Write,
+            "swap" => Self::Swap,
+            "delete" => Self::Delete,
+            "read" => Self::Read,
             "select" => Self::Pick(Picked::Node(node()?)),
+            "open" => Self::Open(Picked::Node(node()?)),
             "entry" => Self::Pick(Picked::Entry(Index(object.parse().ok()?))),
             "message" => Self::Pick(Picked::Message(object.parse().ok()?)),
-            "crash" => Self::Do(vec![Command::Crash(node()?)]),
-            "restart" => Self::Do(vec![Command::Restart(node()?)]),
-            "cut-off" => Self::Do(vec![Command::Split([node()?].into())]),
-            "rejoin" => Self::Do(rejoin(scene, node()?)),
             "link" => {
                 let (a, b) = object.split_once('-')?;
-                Self::Do(toggle_link(scene, NodeId(a.parse().ok()?), NodeId(b.parse().ok()?))?)
+                let pair = (NodeId(a.parse().ok()?), NodeId(b.parse().ok()?));
+                let link = scene.links.iter().find(|link| link.pair == pair)?;
+                Self::Pick(Picked::Link(link.pair.0, link.pair.1))
             }
-            "crash-leader" => Self::Do(vec![Command::Crash(scene.leader()?.id)]),
-            "cut-leader" => Self::Do(vec![Command::Split([scene.leader()?.id].into())]),
-            "split" => Self::Do(vec![Command::Split(minority(scene))]),
-            "repair" => Self::Do(repair(scene)?),
-            _ => return None,
+            "do" => Self::Do(read_commands(object)?),
+            _ => Self::Do(scene.tries.by_act(verb)?.commands.clone()),
         })
     }
 
     /// The action of a key, if it has one now.
     pub fn of_key(key: &str, scene: &Scene) -> Option<Self> {
-        let picked = scene.nodes.iter().find(|node| node.selected);
         let with_picked = |act: String| Self::of_element(&act, scene);
         match key {
             " " => Some(Self::Play),
@@ -176,65 +186,45 @@ impl Action {
             "Escape" => Some(Self::Escape),
             "?" => Some(Self::Help),
             _ if matches!(key.as_bytes(), [b'1'..=b'9']) => with_picked(format!("select:{key}")),
+            // A key means what the picked thing's menu says, before anything else.
+            _ if scene.menu.by_key(key).is_some() => {
+                scene.menu.by_key(key).map(|item| Self::Do(item.commands.clone()))
+            }
             _ => match &*key.to_ascii_lowercase() {
-                "k" => {
-                    let node = picked?;
-                    let verb = if node.role == Role::Down { "restart" } else { "crash" };
-                    with_picked(format!("{verb}:{}", node.id))
-                }
-                "x" => {
-                    let node = picked?;
-                    let verb = if scene.is_alone(node) { "rejoin" } else { "cut-off" };
-                    with_picked(format!("{verb}:{}", node.id))
-                }
                 "." => Some(Self::Learn(Learn::Next)),
                 "," => Some(Self::Learn(Learn::Back)),
                 "d" => Some(Self::Learn(Learn::Help)),
                 "w" => Some(Self::Write),
-                "l" => with_picked("crash-leader".to_owned()),
-                "h" => with_picked("repair".to_owned()),
+                "r" => Some(Self::Read),
                 "n" => Some(Self::NewSeed),
                 "s" => Some(Self::Share),
-                _ => None,
+                "m" => next(scene, &messages(scene)),
+                "c" => next(scene, &links(scene)),
+                _ => scene.tries.by_key(key).map(|item| Self::Do(item.commands.clone())),
             },
         }
     }
 }
 
-fn both_ways(a: NodeId, b: NodeId, command: fn(NodeId, NodeId) -> Command) -> [Command; 2] {
-    [command(a, b), command(b, a)]
+fn messages(scene: &Scene) -> Vec<Picked> {
+    scene.messages.iter().map(|message| Picked::Message(message.id)).collect()
 }
 
-fn heal(from: NodeId, to: NodeId) -> Command {
-    Command::Heal { from, to }
+fn links(scene: &Scene) -> Vec<Picked> {
+    scene.links.iter().map(|link| Picked::Link(link.pair.0, link.pair.1)).collect()
 }
 
-fn cut(from: NodeId, to: NodeId) -> Command {
-    Command::Cut { from, to }
-}
-
-fn rejoin(scene: &Scene, node: NodeId) -> Vec<Command> {
-    let others = scene.node(node).map_or(&[][..], |node| &node.cut_from);
-    others.iter().flat_map(|other| both_ways(node, *other, heal)).collect()
-}
-
-fn toggle_link(scene: &Scene, a: NodeId, b: NodeId) -> Option<Vec<Command>> {
-    let link = scene.links.iter().find(|link| link.pair == (a.min(b), a.max(b)))?;
-    let is_cut = link.cut_there || link.cut_back;
-    Some(both_ways(a, b, if is_cut { heal } else { cut }).into())
-}
-
-/// The most nodes that are not a majority, the leader among them: the split from which most is learnt.
-fn minority(scene: &Scene) -> BTreeSet<NodeId> {
-    let ids: Vec<NodeId> = scene.nodes.iter().map(|node| node.id).collect();
-    let leader = scene.leader().map(|leader| leader.id);
-    let first = ids.iter().position(|id| Some(*id) == leader).unwrap_or_default();
-    let size = ids.len().saturating_sub(1) / 2;
-    ids.iter().cycle().skip(first).take(size).copied().collect()
-}
-
-fn repair(scene: &Scene) -> Option<Vec<Command>> {
-    scene.is_damaged().then(|| vec![Command::HealAll, Command::RestartAll])
+/// Picks the one after that which is picked, or the first.
+fn next(scene: &Scene, all: &[Picked]) -> Option<Action> {
+    let is_picked = |thing: &Picked| match thing {
+        Picked::Link(a, b) => scene.links.iter().any(|link| link.selected && link.pair == (*a, *b)),
+        Picked::Message(id) => {
+            scene.messages.iter().any(|message| message.selected && message.id == *id)
+        }
+        Picked::Node(_) | Picked::Entry(_) => false,
+    };
+    let next = all.iter().position(is_picked).map_or(0, |place| place + 1);
+    all.get(next).or_else(|| all.first()).copied().map(Action::Pick)
 }
 
 /// A speed on the slider: ten times the decimal logarithm of simulated seconds per second.

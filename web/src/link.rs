@@ -66,6 +66,7 @@ impl Link {
             link.push_str(&format!(".at={steps}-{hash:016x}"));
             link.push_str(&match picked {
                 Some(Picked::Node(node)) => format!(".pick=node-{node}"),
+                Some(Picked::Link(a, b)) => format!(".pick=link-{a}-{b}"),
                 Some(Picked::Entry(index)) => format!(".pick=entry-{index}"),
                 Some(Picked::Message(id)) => format!(".pick=message-{id}"),
                 None => String::new(),
@@ -135,6 +136,9 @@ fn seen(text: &str) -> Option<Seen> {
 
 fn picked(text: &str) -> Option<Picked> {
     let (kind, number) = text.split_once('-')?;
+    if let ("link", Some((a, b))) = (kind, number.split_once('-')) {
+        return Some(Picked::Link(NodeId(a.parse().ok()?), NodeId(b.parse().ok()?)));
+    }
     let number = number.parse().ok()?;
     Some(match kind {
         "node" => Picked::Node(NodeId(number)),
@@ -163,6 +167,7 @@ mod tests {
             (first, Some(Picked::Node(NodeId(2)))),
             (None, Some(Picked::Entry(Index(1)))),
             (first, Some(Picked::Message(70))),
+            (None, Some(Picked::Link(NodeId(1), NodeId(3)))),
         ] {
             let link = Link::to(&played(), lesson, picked);
             let read = Link::read(&format!("#{}", link.print())).expect("a good link");

@@ -1,16 +1,22 @@
 //! Looking at a run: from a simulation at one moment to a scene.
 
 pub mod checks;
+mod client;
 pub mod inside;
+mod menu;
 pub(crate) mod message;
 pub mod timeline;
 
 use crate::layout::{Layout, Point};
 use crate::run::Run;
 use crate::scene::inside::Picked;
+use crate::scene::menu::Menu;
 use crate::scene::timeline::Window;
-use crate::scene::{Ballot, BallotState, Cell, Link, Logs, Node, Request, Role, Scene, Side};
+use crate::scene::{
+    Ballot, BallotState, Cell, Link, Logs, Machine, Node, Role, Scene, Side, Standing, Trouble,
+};
 use crate::story;
+pub(crate) use client::asks;
 use raft_core::id::{Index, NodeId, Term};
 use raft_core::kv::command::{Command, Write};
 use raft_core::raft::membership::Configuration;
@@ -20,7 +26,6 @@ use raft_core::replica::{Envelope, PeerBody, Replica};
 use raft_core::text;
 use raft_core::time::Instant;
 use raft_core::wal::Durable;
-use raft_sim::linearizability::{Call, Operation, Outcome};
 use raft_sim::{Cargo, Flight, Place, Sim};
 
 /// How a visitor looks at a run.
@@ -50,9 +55,6 @@ impl View {
     }
 }
 
-/// The most client requests shown.
-const REQUESTS_MAX: usize = 3;
-
 /// The most happenings shown: what one cares to scroll through.
 const STORY_MAX: usize = 120;
 
@@ -64,21 +66,20 @@ pub fn scene(run: &Run, view: &View) -> Scene {
     let places: Vec<Point> = (0..ids.len()).map(|place| layout.node(place)).collect();
     let stage = Stage { layout, ids, places };
     let nodes: Vec<Node> = started(sim).map(|node| self::node(run, view, &stage, node)).collect();
-    let messages = match view.fast {
-        true => Vec::new(),
-        false => {
-            sim.flights().filter_map(|flight| message::message(sim, view, &stage, flight)).collect()
-        }
-    };
+    // Too fast for single messages, only those are shown that stand still.
+    let shown = sim.flights().filter(|flight| !view.fast || flight.held);
+    let messages = shown.filter_map(|flight| message::message(sim, view, &stage, flight)).collect();
     let story = run.record().happenings_before(run.steps());
-    Scene {
+    let mut scene = Scene {
         now: sim.now(),
-        links: links(sim, &stage),
+        links: links(sim, view, &stage),
         sides: sides(sim),
         messages,
         fast: view.fast,
         logs: logs(run, view, &nodes),
-        requests: requests(sim),
+        requests: client::requests(sim),
+        menu: Menu::default(),
+        tries: Menu::default(),
         story: story.take(STORY_MAX).cloned().collect(),
         violation: sim.violation().map(|violation| {
             format!(
@@ -92,7 +93,10 @@ pub fn scene(run: &Run, view: &View) -> Scene {
         trace_hash: sim.trace_hash(),
         nodes,
         layout,
-    }
+    };
+    scene.menu = menu::picked(run, &scene, view.picked);
+    scene.tries = menu::tries(run, &scene);
+    scene
 }
 
 /// The nodes that were ever started: the others are nobody yet.
@@ -103,11 +107,27 @@ fn started(sim: &Sim) -> impl Iterator<Item = &raft_sim::Node> {
 /// The members as the node sees them that knows best: the leader of the latest term, or who was last led.
 fn configuration(sim: &Sim) -> Option<&Configuration> {
     let running = sim.nodes().filter_map(raft_sim::Node::replica).map(Replica::raft);
-    let best = running.max_by_key(|raft| {
-        let leads = matches!(raft.role(), raft::Role::Leader(_));
-        (leads, raft.term(), raft.log().last())
-    });
-    best.map(Raft::configuration)
+    let best = latest_leader(sim).map(Replica::raft);
+    best.or_else(|| running.max_by_key(|raft| (raft.term(), raft.log().last())))
+        .map(Raft::configuration)
+}
+
+/// The leader of the latest term, if some node leads.
+fn latest_leader(sim: &Sim) -> Option<&Replica> {
+    let running = sim.nodes().filter_map(raft_sim::Node::replica);
+    let leaders = running.filter(|replica| matches!(replica.raft().role(), raft::Role::Leader(_)));
+    leaders.max_by_key(|replica| replica.raft().term())
+}
+
+fn standing(sim: &Sim, node: NodeId) -> Standing {
+    match configuration(sim) {
+        Some(members) if members.is_voter(node) => Standing::Voter,
+        Some(members) if members.learners.contains_key(&node) => Standing::Learner,
+        Some(_) => Standing::Outside,
+        // With every node down nobody says; founders are known.
+        None if node.0 <= sim.options().nodes => Standing::Voter,
+        None => Standing::Outside,
+    }
 }
 
 /// Who stands where.
@@ -151,13 +171,24 @@ fn node(run: &Run, view: &View, stage: &Stage, node: &raft_sim::Node) -> Node {
         timer_us: None,
         timer: None,
         ballots: Vec::new(),
-        majority: stage.ids.len() / 2 + 1,
+        majority: 0,
         last: Index(0),
         durable: Index(0),
         commit: Index(0),
         applied: Index(0),
         cut_from: stage.ids.iter().filter(|other| **other != id && cut(other)).copied().collect(),
         selected: view.has_picked(id),
+        standing: standing(sim, id),
+        machine: Machine {
+            frozen: node.is_paused(),
+            slow_disk: node.slow_sync().is_some(),
+            full_disk: node.disk_is_full(),
+            clock_ppm: match sim.options().clock_skew_ppm {
+                0 => node.clock_rate_ppm(),
+                // Where no clock is right, none is wrong.
+                _ => 1_000_000,
+            },
+        },
     };
     let Some(replica) = node.replica() else {
         let state = run.on_disk(id).map(|disk| disk.hard_state).unwrap_or_default();
@@ -248,11 +279,15 @@ fn envelope(flight: &Flight) -> Option<&Envelope> {
     }
 }
 
-fn links(sim: &Sim, stage: &Stage) -> Vec<Link> {
+fn links(sim: &Sim, view: &View, stage: &Stage) -> Vec<Link> {
     let traffic = |from: NodeId, to: NodeId| {
         let along =
             |flight: &&Flight| flight.from == Place::Node(from) && flight.to == Place::Node(to);
         sim.flights().filter(along).count()
+    };
+    let trouble = |from: NodeId, to: NodeId| {
+        let (by, loss_ppm) = sim.trouble(from, to);
+        Trouble { later_ms: by.as_millis() as u64, loss_percent: loss_ppm.div_ceil(10_000) }
     };
     stage
         .pairs()
@@ -260,7 +295,10 @@ fn links(sim: &Sim, stage: &Stage) -> Vec<Link> {
             pair: (a, b),
             cut_there: sim.is_cut(a, b),
             cut_back: sim.is_cut(b, a),
+            there: trouble(a, b),
+            back: trouble(b, a),
             traffic: (traffic(a, b), traffic(b, a)),
+            selected: view.picked == Some(Picked::Link(a, b)),
         })
         .collect()
 }
@@ -364,41 +402,6 @@ fn says(entry: &Entry) -> String {
             Err(_) => "command".to_owned(),
         },
     }
-}
-
-fn requests(sim: &Sim) -> Vec<Request> {
-    let asked =
-        sim.history().iter().enumerate().rev().filter(|(_, operation)| operation.client == 0);
-    asked.take(REQUESTS_MAX).map(|(id, operation)| request(id as u64, operation)).collect()
-}
-
-/// What a client asks, in a few words.
-pub(crate) fn asks(operation: &Operation) -> String {
-    let key = text::display(&operation.key);
-    match &operation.call {
-        Call::Set { value, .. } => format!("{key} = {}", text::display(value)),
-        Call::Delete { .. } => format!("delete {key}"),
-        Call::Get => format!("get {key}"),
-    }
-}
-
-fn request(id: u64, operation: &Operation) -> Request {
-    let asks = asks(operation);
-    let took_ms = operation.returned.map(|returned| (returned - operation.invoked) / 1_000);
-    let took = took_ms.map_or_else(String::new, |ms| format!(", {ms} ms"));
-    let (done, answer) = match (&operation.result, operation.returned) {
-        (Some(Outcome::Written { revision, .. }), _) => {
-            (Some(true), format!("entry {revision}{took}"))
-        }
-        (Some(Outcome::Value { value, .. }), _) => {
-            (Some(true), format!("{}{took}", text::display(value)))
-        }
-        (Some(Outcome::NotFound), _) => (Some(true), format!("no such key{took}")),
-        (Some(Outcome::ConditionFailed { .. }), _) => (Some(false), "condition failed".to_owned()),
-        (None, Some(_)) => (Some(false), "refused".to_owned()),
-        (None, None) => (None, "waits".to_owned()),
-    };
-    Request { id, asks, done, answer }
 }
 
 /// How long a message usually takes, in simulated microseconds.

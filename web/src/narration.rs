@@ -11,9 +11,8 @@ pub fn sentence(scene: &Scene) -> String {
     if scene.over {
         return "This run is over, and it ended well: every check held.".to_owned();
     }
-    let all = scene.nodes.len();
-    let up = scene.nodes.iter().filter(|node| node.role != Role::Down).count();
-    let majority = all / 2 + 1;
+    let (all, majority) = (scene.voters().count(), scene.voters().count() / 2 + 1);
+    let up = scene.voters().filter(|node| node.role != Role::Down).count();
     let leader = scene.leader();
     let rival = |leader: &&Node| {
         let leads = |node: &&Node| node.role == Role::Leader && node.id != leader.id;
@@ -60,13 +59,13 @@ fn led(scene: &Scene, leader: &Node, majority: usize) -> String {
         return campaign(rival, scene);
     }
     if leader.last > leader.commit {
-        let have = scene.nodes.iter().filter(|node| node.durable >= leader.last).count();
+        let have = scene.voters().filter(|node| node.durable >= leader.last).count();
         let does = match entry_of(scene, leader, leader.last) {
             Some("no-op") => format!("Node {id} won term {term} and sends an empty first entry."),
             Some(says) => format!("Leader {id} sends entry {} ({says}) to all.", leader.last),
             None => format!("Leader {id} sends entry {} to all.", leader.last),
         };
-        let all = scene.nodes.len();
+        let all = scene.voters().count();
         return format!("{does} It is on {have} of {all} disks; {majority} make it committed.");
     }
     let in_reach =

@@ -89,6 +89,7 @@ impl Page {
             (state.root.clone(), state.window.clone())
         };
         self.on(&root, "click", Self::on_click)?;
+        self.on(&root, "contextmenu", Self::on_menu)?;
         self.on(&root, "keydown", Self::on_key)?;
         for name in ["pointerdown", "pointermove", "pointerup", "pointercancel"] {
             self.on(&root, name, Self::on_pointer)?;
@@ -126,6 +127,18 @@ impl Page {
             Some(element) => self.act_of(&element),
             None => Ok(()),
         }
+    }
+
+    /// A right click, a long press or the menu key on something that can be picked: what can be done with it.
+    fn on_menu(&self, event: Event) -> Result<()> {
+        let target = event.target().and_then(|target| target.dyn_into::<Element>().ok());
+        let Some(target) = target else { return Ok(()) };
+        let Some(element) = target.closest("#stage [data-act]")? else { return Ok(()) };
+        let act = element.get_attribute("data-act").unwrap_or_default();
+        let action = Action::of_element(&act, &self.state.borrow().scene());
+        let Some(Action::Pick(picked)) = action else { return Ok(()) };
+        event.prevent_default();
+        self.act(Action::Open(picked))
     }
 
     fn act_of(&self, element: &Element) -> Result<()> {
@@ -181,8 +194,8 @@ impl Page {
             {
                 return Ok(());
             }
-            // Nodes on the stage are buttons; SVG does not press them by itself.
-            let node = target.closest(".node")?;
+            // Things on the stage are buttons; SVG does not press them by itself.
+            let node = target.closest("#stage [data-act]")?;
             if let (Some(node), " " | "Enter") = (node, &*key) {
                 event.prevent_default();
                 return self.act_of(&node);

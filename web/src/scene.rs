@@ -2,9 +2,11 @@
 //! scene is made from a simulation and a moment; everything drawn, read aloud or tested comes from it.
 
 pub mod inside;
+pub mod menu;
 pub mod timeline;
 
 use crate::layout::{Layout, Point};
+use crate::scene::menu::Menu;
 use raft_core::id::{Index, NodeId, Term};
 use raft_core::time::Instant;
 use std::rc::Rc;
@@ -32,6 +34,10 @@ pub struct Scene {
     pub requests: Vec<Request>,
     /// What happened, newest first.
     pub story: Vec<Rc<Happening>>,
+    /// What can be done with what is picked.
+    pub menu: Menu,
+    /// What can be done with the cluster.
+    pub tries: Menu,
     /// Whether the five properties of the paper's Figure 3 have held so far; else what broke.
     pub violation: Option<String>,
     /// Whether nothing will happen any more.
@@ -55,6 +61,39 @@ pub enum Role {
     Candidate,
     /// Leads (§5.3).
     Leader,
+}
+
+/// What a node is to the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It votes, and counts for commits.
+    Voter,
+    /// It receives the log, and counts for nothing (thesis §4.2.1).
+    Learner,
+    /// It was removed, or is not added yet.
+    Outside,
+}
+
+/// What is the matter with a node's machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// It stands still.
+    pub frozen: bool,
+    /// Its syncs take long.
+    pub slow_disk: bool,
+    /// Its disk has no room for more commands.
+    pub full_disk: bool,
+    /// What its clock shows of a true second, in millionths.
+    pub clock_ppm: u64,
+}
+
+/// What is the matter with a link in one direction, unless it is cut.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Trouble {
+    /// How much longer messages take, in milliseconds.
+    pub later_ms: u64,
+    /// How many of a hundred are lost.
+    pub loss_percent: u32,
 }
 
 /// A node.
@@ -90,6 +129,10 @@ pub struct Node {
     pub commit: Index,
     /// The last entry applied to its store.
     pub applied: Index,
+    /// What it is to the cluster.
+    pub standing: Standing,
+    /// What is the matter with its machine.
+    pub machine: Machine,
     /// The nodes it has no working link with, in either direction.
     pub cut_from: Vec<NodeId>,
     /// Whether the visitor has picked it.
@@ -129,8 +172,14 @@ pub struct Link {
     pub cut_there: bool,
     /// Whether messages from the second to the first are lost.
     pub cut_back: bool,
+    /// What else is the matter from the first to the second.
+    pub there: Trouble,
+    /// And from the second to the first.
+    pub back: Trouble,
     /// Messages under way, each direction.
     pub traffic: (usize, usize),
+    /// Whether the visitor has picked it.
+    pub selected: bool,
 }
 
 /// Nodes that reach each other and no others.
@@ -159,6 +208,20 @@ pub enum Kind {
     Forward,
 }
 
+impl Kind {
+    /// It in a word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::PreVote => "pre-vote",
+            Self::Vote => "vote",
+            Self::Heartbeat => "heartbeat",
+            Self::Append(_) => "append",
+            Self::Snapshot => "snapshot",
+            Self::Forward => "forward",
+        }
+    }
+}
+
 /// A message under way.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Message {
@@ -176,6 +239,14 @@ pub struct Message {
     pub heading: Point,
     /// Whether it has just been lost there.
     pub lost: bool,
+    /// Whether it is held there.
+    pub held: bool,
+    /// Whether it takes longer than it would have.
+    pub late: bool,
+    /// Whether it could arrive twice.
+    pub can_double: bool,
+    /// Whether the visitor has picked it.
+    pub selected: bool,
     /// What it says, in one line.
     pub says: String,
 }
@@ -350,6 +421,11 @@ impl Scene {
         leaders.max_by_key(|node| node.term)
     }
 
+    /// The nodes that have a vote.
+    pub fn voters(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(|node| node.standing == Standing::Voter)
+    }
+
     /// The node of this name.
     pub fn node(&self, id: NodeId) -> Option<&Node> {
         self.nodes.iter().find(|node| node.id == id)
@@ -360,9 +436,37 @@ impl Scene {
         self.nodes.len() > 1 && node.cut_from.len() + 1 == self.nodes.len()
     }
 
-    /// Whether some node is down or some link is cut.
+    /// Whether something is not as it should be: a node, a link, a disk, a clock, a message that is held.
     pub fn is_damaged(&self) -> bool {
-        self.nodes.iter().any(|node| node.role == Role::Down)
-            || self.links.iter().any(|link| link.cut_there || link.cut_back)
+        self.nodes.iter().any(|node| node.role == Role::Down || node.machine.is_damaged())
+            || self.links.iter().any(Link::is_damaged)
+            || self.messages.iter().any(|message| message.held)
+    }
+}
+
+impl Machine {
+    /// What is the matter, in two words each.
+    pub fn words(self) -> impl Iterator<Item = &'static str> {
+        let troubles = [
+            (self.frozen, "frozen"),
+            (self.slow_disk, "slow disk"),
+            (self.full_disk, "full disk"),
+            (self.clock_ppm > 1_000_000, "fast clock"),
+            (self.clock_ppm < 1_000_000, "slow clock"),
+        ];
+        troubles.into_iter().filter(|(is_so, _)| *is_so).map(|(_, words)| words)
+    }
+
+    /// Whether something is the matter.
+    pub fn is_damaged(self) -> bool {
+        self.words().next().is_some()
+    }
+}
+
+impl Link {
+    /// Whether something is the matter, in either direction.
+    pub fn is_damaged(&self) -> bool {
+        let well = Trouble::default();
+        self.cut_there || self.cut_back || self.there != well || self.back != well
     }
 }

@@ -137,6 +137,16 @@ pub fn command(letters: &str) -> Option<Command> {
     letters::read(letters)
 }
 
+/// Commands as letters: `cut-1-2~cut-2-1`. Those that no visitor gives are left out.
+pub fn print_commands(commands: &[Command]) -> String {
+    commands.iter().filter_map(letters::print).collect::<Vec<String>>().join("~")
+}
+
+/// The commands of such letters; `None` if they are none.
+pub fn read_commands(text: &str) -> Option<Vec<Command>> {
+    text.split('~').take(COMMANDS_MAX).map(letters::read).collect()
+}
+
 fn timed_command(text: &str) -> Option<(Instant, Command)> {
     let (at, command) = text.split_once('-')?;
     // A moment far beyond any run would make the page run for ever to reach it.

@@ -25,7 +25,9 @@ pub(crate) fn happening(
         // `hears from node 3: Response #7 written at revision 5`.
         (None, _) if line.client.is_some() => {
             let answer = line.text.split_once("Response ")?.1.split_once(' ')?.1;
-            Told { says: format!("answer: {answer}"), by: "client", ..Told::default() }
+            let why = sim.refusal().filter(|_| answer == "refused").map(ToString::to_string);
+            let why = why.unwrap_or_default();
+            Told { says: format!("answer: {answer}"), why, by: "client", turn: Turn::Detail }
         }
         (None, _) if let Some(violation) = sim.violation() => Told {
             says: format!("{} does not hold any more", violation.property),

@@ -66,7 +66,8 @@ fn leader_crashed_by_a_click_is_followed_by_another() {
     visit.until(".node.leader");
     assert_ne!(visit.attribute(".node.leader", "data-node"), first);
     assert_ne!(visit.attribute(".node.leader", "data-term"), "1");
-    visit.click(&format!("#table [data-act='restart:{first}']"));
+    visit.click(&format!("#table [data-act='open:{first}']"));
+    visit.click(&format!("#dock [data-act='do:restart-{first}']"));
     assert_eq!(visit.count(".node.down"), 0);
 }
 
@@ -232,13 +233,76 @@ fn node_is_picked_crashed_restarted_and_cut_off_by_keys() {
 }
 
 #[wasm_bindgen_test]
-fn link_is_cut_by_a_click_on_its_line_and_healed_by_a_button() {
+fn link_is_cut_by_pointer_and_by_keys_and_healed_again() {
     let visit = Visit::to("v1.seed=2.nodes=5");
     visit.click(".link[data-act='link:1-4'] .reach");
+    assert_eq!(visit.count(".link.selected"), 1);
+    visit.click("#dock [data-act='do:cut-1-4~cut-4-1']");
     assert_eq!(visit.count(".link.cut"), 1);
-    visit.key("1");
-    visit.click("#picked button[data-act='link:1-4'][aria-pressed=true]");
+    visit.key("x");
     assert_eq!(visit.count(".link.cut"), 0);
+    visit.key("Escape");
+    // By keys alone: the next connection, and what its menu says.
+    visit.key("c");
+    visit.key("x");
+    assert!(visit.attribute(".link.cut", "data-act").starts_with("link:1-2"));
+}
+
+#[wasm_bindgen_test]
+fn link_that_is_slow_one_way_and_lossy_the_other_says_so_on_the_stage() {
+    let visit = Visit::to("v1.seed=2.nodes=3");
+    visit.click(".link[data-act='link:1-3'] .reach");
+    visit.click("#dock [data-act='do:slow-1-3-720000']");
+    visit.click("#dock [data-act='do:lossy-3-1-500000']");
+    let words = visit.text(".link.ill");
+    assert!(words.contains("+720 ms") && words.contains("−50 %"), "{words}");
+    assert_eq!(visit.count("#dock [aria-pressed=true]"), 2);
+}
+
+#[wasm_bindgen_test]
+fn message_is_picked_held_and_dropped_by_click_and_by_keys() {
+    let mut visit = Visit::to("v1.seed=2.nodes=5");
+    visit.key(" ");
+    visit.until(".message");
+    visit.key(" ");
+    let messages = visit.count(".message");
+    visit.key("m");
+    assert_eq!((visit.count(".message.selected"), visit.count(".message.held")), (1, 0));
+    let act = visit.attribute(".message.selected", "data-act");
+    visit.key("z");
+    assert_eq!(visit.attribute(".message.held", "data-act"), act);
+    visit.click("#dock [data-act^='do:release-']");
+    assert_eq!(visit.count(".message.held"), 0);
+    visit.click("#dock [data-act^='do:drop-']");
+    assert_eq!(
+        (visit.attribute(".message.lost", "data-act"), visit.count(".message")),
+        (act, messages)
+    );
+}
+
+#[wasm_bindgen_test]
+fn menu_key_on_a_node_goes_to_what_can_be_done_with_it() {
+    let visit = Visit::to("v1.seed=2.nodes=5");
+    let init = web_sys::EventInit::new();
+    init.set_bubbles(true);
+    init.set_cancelable(true);
+    let event = web_sys::Event::new_with_event_init_dict("contextmenu", &init).unwrap();
+    visit.find(".node[data-node='3']").dispatch_event(&event).unwrap();
+    assert!(event.default_prevented());
+    let focused = document().active_element().unwrap();
+    assert_eq!(focused.get_attribute("data-act").as_deref(), Some("do:crash-3"));
+}
+
+#[wasm_bindgen_test]
+fn frozen_and_slow_are_written_on_the_node() {
+    let visit = Visit::to("v1.seed=2.nodes=5");
+    visit.key("3");
+    visit.key("z");
+    visit.click("#dock [data-act^='do:slowdisk-3-']");
+    let words = visit.text(".node[data-node='3']");
+    assert!(words.contains("frozen") && words.contains("slow disk"), "{words}");
+    visit.key("h");
+    assert_eq!(visit.count(".node .pill"), 0);
 }
 
 #[wasm_bindgen_test]
@@ -254,6 +318,19 @@ fn write_is_answered_and_shown_in_every_log() {
     visit.until("#requests .done");
     visit.until("#logs tbody tr:nth-child(1) .applied ~ .applied");
     assert!(visit.text("#logs tbody tr:nth-child(1)").contains("colour=blue"));
+    // It is read, swapped only if it is what is said, and deleted.
+    visit.click("[data-act='panel:client']");
+    visit.key("r");
+    visit.until("#requests li:nth-child(2)");
+    visit.until("#requests li:nth-child(1).done");
+    assert!(visit.text("#requests li:nth-child(1)").contains("blue"));
+    visit.fill("#old", "green");
+    visit.click("[data-act=swap]");
+    visit.until("#requests li:nth-child(3)");
+    visit.until("#requests li:nth-child(1).failed");
+    visit.click("[data-act=delete]");
+    visit.until("#requests li:nth-child(4)");
+    visit.until("#requests li:nth-child(1).done");
 }
 
 #[wasm_bindgen_test]
@@ -333,8 +410,8 @@ fn paused_page_asks_for_no_frames() {
     let done: js_sys::Function = js_sys::eval(count).unwrap().dyn_into().unwrap();
     let visit = Visit::to("v1.seed=2.nodes=5");
     visit.key("ArrowRight");
-    visit.key("2");
     visit.click("[data-act=split]");
+    visit.key("2");
     visit.page.frame(2_000.0).unwrap();
     assert_eq!(js_sys::eval("window.asked").unwrap(), 0);
     visit.key(" ");

@@ -7,7 +7,7 @@ use crate::faults::Command;
 use crate::network::{Cargo, Place};
 use raft_core::error::Error;
 use raft_core::id::NodeId;
-use raft_core::raft::membership::{Change, Member};
+use raft_core::raft::membership::{Change, Member, Refusal};
 use raft_core::request::{Reply, Request, Response};
 
 /// What came of the operator's questions.
@@ -17,6 +17,8 @@ pub(super) struct Operator {
     pub(super) transfers: u64,
     /// Nodes that were told to stand for election.
     pub(super) told: u64,
+    /// Why the leader refused what it was asked last, if it did.
+    pub(super) refusal: Option<Refusal>,
 }
 
 impl Sim {
@@ -63,5 +65,9 @@ impl Sim {
             Err(Error::Refused { why }) => self.watch.refused(why),
             _ => {}
         }
+        self.operator.refusal = match response {
+            Err(Error::Refused { why }) => Some(*why),
+            _ => None,
+        };
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::draw::{shapes, term_class};
 use crate::mark::Mark;
+use crate::scene::menu::Item;
 use crate::scene::timeline::{Tab, Timeline};
 use crate::scene::{Cell, Happening, Kind, Node, Request, Role, Scene};
 use raft_core::id::{Index, Term};
@@ -118,10 +119,10 @@ fn request(request: &Request) -> Mark {
 
 /// The table that says the same as the stage, row by row, with the same things to do.
 pub fn table(scene: &Scene) -> Vec<Mark> {
-    scene.nodes.iter().map(|node| row(scene, node)).collect()
+    scene.nodes.iter().map(row).collect()
 }
 
-fn row(scene: &Scene, node: &Node) -> Mark {
+fn row(node: &Node) -> Mark {
     let down = node.role == Role::Down;
     let cell = |text: String| Mark::of("td", "number").text(text);
     let known = |text: String| cell(if down { "–".to_owned() } else { text });
@@ -142,27 +143,25 @@ fn row(scene: &Scene, node: &Node) -> Mark {
         .with(known(node.commit.to_string()))
         .with(known(node.applied.to_string()))
         .with(
-            Mark::of("td", "acts")
-                .with(of_node(crash_or_restart(node, ""), node))
-                .with(of_node(cut_off_or_rejoin(scene, node, ""), node)),
+            Mark::of("td", "acts").with(
+                Mark::new("button")
+                    .set("type", "button")
+                    .set("data-act", format!("open:{}", node.id))
+                    .set("aria-label", format!("What can be done with node {}", node.id))
+                    .text("Do …"),
+            ),
         )
 }
 
-/// What one can do: with the node that is picked, and with the cluster as it is.
+/// What can be done: with what is picked, and else with the cluster.
 pub fn dock(scene: &Scene) -> Vec<Mark> {
-    let leads = scene.leader().is_some();
-    let pieces = [
-        act("crash-leader", "Crash the leader", "", leads),
-        act("cut-leader", "Cut the leader off", "", leads && scene.nodes.len() > 1),
-        act("split", "Split in two", "", scene.nodes.len() > 2 && scene.sides.is_empty()),
-        act("repair", "Repair all", "H", scene.is_damaged()),
-    ];
-    let tries = Mark::of("div", "row")
+    let menu = if scene.menu.items.is_empty() { &scene.tries } else { &scene.menu };
+    let row = Mark::of("div", "row")
         .set("role", "group")
-        .set("aria-label", "Things to try")
-        .with(Mark::of("span", "row-name").text("Try"))
-        .with_all(pieces);
-    vec![tries]
+        .set("aria-label", &*menu.title)
+        .with(Mark::of("span", "row-name").key(u64::MAX).text(&*menu.title))
+        .with_all(menu.items.iter().zip(0..).map(|(item, place)| act(item).key(place)));
+    vec![row]
 }
 
 /// The branches, and how the one in view differs from the one it is compared with.
@@ -212,69 +211,21 @@ pub fn branches(timeline: &Timeline) -> Vec<Mark> {
     marks
 }
 
-/// What one can do with the node that is picked.
-pub fn picked(scene: &Scene) -> Mark {
-    let Some(node) = scene.nodes.iter().find(|node| node.selected) else {
-        return Mark::of("div", "row quiet").with(Mark::of("span", "row-name").text("Node")).with(
-            Mark::new("span").text(
-                "Pick a node to crash it or to cut its links. A click on a line cuts that link.",
-            ),
-        );
-    };
-    let links = scene.nodes.iter().filter(|other| other.id != node.id).map(|other| {
-        let cut = node.cut_from.contains(&other.id);
-        let (low, high) = (node.id.min(other.id), node.id.max(other.id));
-        Mark::of("button", "small")
-            .set("type", "button")
-            .set("data-act", format!("link:{low}-{high}"))
-            .set("aria-pressed", if cut { "true" } else { "false" })
-            .set("aria-label", format!("Cut the link between {low} and {high}"))
-            .text(other.id.to_string())
-    });
-    let links: Vec<Mark> = links.collect();
-    let mut row = Mark::of("div", "row")
-        .set("role", "group")
-        .set("aria-label", format!("Node {}", node.id))
-        .with(Mark::of("span", "row-name").text(format!("Node {}", node.id)))
-        .with(crash_or_restart(node, "K"))
-        .with(cut_off_or_rejoin(scene, node, "X"));
-    if !links.is_empty() {
-        row = row.with(
-            Mark::of("span", "links").with(Mark::new("span").text("Cut link to")).with_all(links),
-        );
-    }
-    row
-}
-
-fn crash_or_restart(node: &Node, key: &str) -> Mark {
-    match node.role {
-        Role::Down => act(&format!("restart:{}", node.id), "Restart", key, true),
-        _ => act(&format!("crash:{}", node.id), "Crash", key, true),
-    }
-}
-
-fn cut_off_or_rejoin(scene: &Scene, node: &Node, key: &str) -> Mark {
-    let has_others = scene.nodes.len() > 1;
-    match scene.is_alone(node) {
-        true => act(&format!("rejoin:{}", node.id), "Reconnect", key, has_others),
-        false => act(&format!("cut-off:{}", node.id), "Cut off", key, has_others),
-    }
-}
-
-/// The button with the node's name in its own, for those who do not see which row it is in.
-fn of_node(button: Mark, node: &Node) -> Mark {
-    let words: String = button.children.iter().map(|word| &*word.text).collect();
-    button.set("aria-label", format!("{words} node {}", node.id))
-}
-
-fn act(act: &str, words: &str, key: &str, enabled: bool) -> Mark {
-    let mut mark = Mark::new("button").set("type", "button").set("data-act", act);
-    if !enabled {
+/// What one can do, as a button.
+fn act(item: &Item) -> Mark {
+    let mut mark = Mark::new("button").set("type", "button").set("data-act", &*item.act);
+    if !item.enabled {
         mark = mark.set("disabled", "");
     }
-    mark = mark.with(Mark::new("span").text(words));
-    if !key.is_empty() {
-        mark = mark.with(Mark::new("kbd").set("aria-hidden", "true").text(key));
+    if item.on {
+        mark = mark.set("aria-pressed", "true");
+    }
+    mark = mark
+        .set("data-means", item.means)
+        .set("title", item.means)
+        .with(Mark::new("span").text(&*item.words));
+    if !item.key.is_empty() {
+        mark = mark.with(Mark::new("kbd").set("aria-hidden", "true").text(item.key));
     }
     mark
 }

@@ -3,7 +3,9 @@
 use crate::draw::{is_striped, shapes, term_class};
 use crate::layout::{Lane, Layout, Point, hull};
 use crate::mark::{Mark, decimal, length};
-use crate::scene::{Ballot, BallotState, Link, Message, Node, Role, Scene, Side};
+use crate::scene::{
+    Ballot, BallotState, Link, Message, Node, Role, Scene, Side, Standing, Trouble,
+};
 use raft_core::id::NodeId;
 
 /// How far outside a node's rim its timer runs.
@@ -15,7 +17,7 @@ const SECOND_RING: f64 = 6.0;
 /// Everything inside the stage's `<svg>`, from back to front.
 pub fn draw(scene: &Scene) -> Vec<Mark> {
     let layer = |class, marks: Vec<Mark>| Mark::of("g", class).with_all(marks);
-    // Links and messages have their equals in words: the buttons of a node, and the story.
+    // Links and messages have their equals in words: what is near a node, and the story.
     let unsaid = |class, marks| layer(class, marks).set("aria-hidden", "true");
     vec![
         stripes(),
@@ -68,7 +70,10 @@ fn side(scene: &Scene, side: &Side) -> Mark {
             .place([("stroke-width", thick)]),
     );
     if points.len() > 1 {
-        let (count, all) = (side.nodes.len(), scene.nodes.len());
+        let votes = |node: &&Node| node.standing == Standing::Voter;
+        let all = scene.nodes.iter().filter(votes).count();
+        let here = scene.nodes.iter().filter(votes).filter(|node| side.nodes.contains(&node.id));
+        let count = here.count();
         let words = if side.quorum { "a majority" } else { "no majority" };
         let mid = Point {
             x: points.iter().map(|point| point.x).sum::<f64>() / points.len() as f64,
@@ -83,29 +88,30 @@ fn side(scene: &Scene, side: &Side) -> Mark {
     mark
 }
 
-/// A link: a hairline that says where one may cut, and a plain gap where one has.
+/// A link: a hairline where one may cut, a plain gap where one has, and words for what else is the matter.
 fn link(scene: &Scene, link: &Link) -> Mark {
     let (a, b) = (place(scene, link.pair.0), place(scene, link.pair.1));
     let (from, to) = (rim(&scene.layout, a, b), rim(&scene.layout, b, a));
     let cut = link.cut_there || link.cut_back;
-    let name = format!("{}-{}", link.pair.0, link.pair.1);
     let line = |class, from: Point, to: Point| {
         Mark::of("line", class).place([("x1", from.x), ("y1", from.y), ("x2", to.x), ("y2", to.y)])
     };
-    let mut mark = Mark::of("g", if cut { "link cut" } else { "link" })
+    let class = match (cut, link.is_damaged()) {
+        (true, _) => "link cut",
+        (false, true) => "link ill",
+        (false, false) => "link",
+    };
+    let selected = if link.selected { " selected" } else { "" };
+    let (heading, whole) = (from.towards(to), from.distance(to));
+    let part = |share: f64| from.along(heading, whole * share);
+    let mut mark = Mark::of("g", format!("{class}{selected}"))
         .key(link.pair.0.0 * 16 + link.pair.1.0)
-        .set("data-act", format!("link:{name}"))
-        .with(Mark::new("title").text(if cut {
-            format!("Heal link {name}")
-        } else {
-            format!("Cut link {name}")
-        }))
+        .set("data-act", format!("link:{}-{}", link.pair.0, link.pair.1))
+        .with(Mark::new("title").text(format!("Link {}–{}", link.pair.0, link.pair.1)))
         .with(line("reach", from, to));
     if !cut {
         mark = mark.with(line("wire", from, to));
     } else {
-        let (heading, whole) = (from.towards(to), from.distance(to));
-        let part = |share: f64| from.along(heading, whole * share);
         // Two slashes for a link that is gone; with one direction left, an arrow along it.
         let glyph = match (link.cut_there, link.cut_back) {
             (true, true) => "M-7 9 L-1 -9 M1 9 L7 -9",
@@ -115,6 +121,13 @@ fn link(scene: &Scene, link: &Link) -> Mark {
         mark = mark.with(line("wire", from, part(0.44))).with(line("wire", part(0.56), to)).with(
             Mark::of("path", "break").set("d", glyph).set("transform", turned(part(0.5), heading)),
         );
+    }
+    // Each word stands near the end that messages come from.
+    for (trouble, share) in [(link.there, 0.27), (link.back, 0.73)] {
+        let words = trouble_words(trouble);
+        if !words.is_empty() {
+            mark = mark.with(pill("pill", part(share), &words));
+        }
     }
     if scene.fast {
         let lanes = [(a, b, link.traffic.0), (b, a, link.traffic.1)];
@@ -131,11 +144,60 @@ fn link(scene: &Scene, link: &Link) -> Mark {
     mark
 }
 
-/// The clients, as one thing outside the ring.
+fn trouble_words(trouble: Trouble) -> String {
+    let later = match trouble.later_ms {
+        0 => String::new(),
+        ms if ms % 1_000 == 0 || ms > 10_000 => format!("+{} s", ms / 1_000),
+        ms => format!("+{ms} ms"),
+    };
+    match trouble.loss_percent {
+        0 => later,
+        percent if later.is_empty() => format!("−{percent} %"),
+        percent => format!("{later} −{percent} %"),
+    }
+}
+
+/// Words on a ground of their own.
+fn pill(class: &str, at: Point, words: &str) -> Mark {
+    let wide = 12.0 + 6.4 * words.chars().count() as f64;
+    Mark::of("g", class)
+        .set("transform", format!("translate({})", spot(at)))
+        .with(Mark::new("rect").place([
+            ("x", -wide / 2.0),
+            ("y", -9.0),
+            ("width", wide),
+            ("height", 18.0),
+            ("rx", 9.0),
+        ]))
+        .with(Mark::new("text").place([("y", 4.0)]).text(words))
+}
+
+/// The clients, as one thing outside the ring, and what they asked last.
 fn client(scene: &Scene) -> Mark {
     let (at, r) = (scene.layout.client(), scene.layout.client_radius());
+    let asked = scene.requests.first().filter(|_| !scene.layout.narrow);
+    let words = asked.into_iter().flat_map(|request| {
+        let glyph = match request.done {
+            None => "…",
+            Some(true) => "✓",
+            Some(false) => "✕",
+        };
+        let word = |class, y, text: String| {
+            Mark::of("text", class).place([("x", r + 8.0), ("y", y)]).text(text)
+        };
+        [
+            word("asks", -3.0, format!("{} {glyph}", request.asks)),
+            // There is room for the main thing; the panel has the rest.
+            word(
+                "answer",
+                14.0,
+                request.answer.split([',', ';']).next().unwrap_or_default().to_owned(),
+            ),
+        ]
+    });
     Mark::of("g", "client")
         .set("aria-hidden", "true")
+        .set("data-act", "panel:client")
         .set("transform", format!("translate({})", spot(at)))
         .with(Mark::new("rect").place([
             ("x", -r),
@@ -146,13 +208,26 @@ fn client(scene: &Scene) -> Mark {
         ]))
         .with(Mark::new("path").set("d", "M-6 -5 L0 0 L-6 5 M2 6 H8"))
         .with(Mark::of("text", "note").place([("y", r + 16.0)]).text("client"))
+        .with_all(words)
 }
 
 fn node(scene: &Scene, node: &Node) -> Mark {
     let r = scene.layout.radius;
     let circle = |class: &str, r: f64| Mark::of("circle", class).place([("r", r)]);
+    // One without a vote is a square, whatever else it is.
+    let body = |class: &str| match node.standing {
+        Standing::Voter => circle(class, r),
+        Standing::Learner | Standing::Outside => Mark::of("rect", class).place([
+            ("x", -r * 0.9),
+            ("y", -r * 0.9),
+            ("width", r * 1.8),
+            ("height", r * 1.8),
+            ("rx", 8.0),
+        ]),
+    };
     let selected = if node.selected { " selected" } else { "" };
-    let class = format!("node {} {}{selected}", node.role.name(), term_class(node.term));
+    let outside = if node.standing == Standing::Outside { " outside" } else { "" };
+    let class = format!("node {} {}{selected}{outside}", node.role.name(), term_class(node.term));
     let mut mark = Mark::of("g", class)
         .key(node.id.0)
         .set("data-act", format!("select:{}", node.id))
@@ -164,10 +239,11 @@ fn node(scene: &Scene, node: &Node) -> Mark {
         .set("aria-pressed", if node.selected { "true" } else { "false" })
         .set("transform", format!("translate({} {})", length(node.at.x), length(node.at.y)))
         .with(Mark::new("title").text(format!(
-            "Node {}, {}, term {}",
+            "Node {}, {}, term {}{}",
             node.id,
-            node.role.name(),
-            node.term
+            role_word(node).to_lowercase(),
+            node.term,
+            node.machine.words().fold(String::new(), |words, word| format!("{words}, {word}"))
         )))
         .with(circle("reach", r + RING + 4.0))
         .with(Mark::of("path", "picked").set("d", corners(r + RING + 6.0)));
@@ -189,9 +265,9 @@ fn node(scene: &Scene, node: &Node) -> Mark {
                 .set("transform", format!("translate(0 {})", length(-r - RING - 2.0))),
         );
     }
-    mark = mark.with(circle("body", r));
+    mark = mark.with(body("body"));
     if is_striped(node.term) && node.role != Role::Down {
-        mark = mark.with(circle("stripes", r));
+        mark = mark.with(body("stripes"));
     }
     if node.role == Role::Down {
         let arm = length(r * 0.71);
@@ -201,7 +277,20 @@ fn node(scene: &Scene, node: &Node) -> Mark {
         );
     }
     let mark = mark.with_all(words(&scene.layout, node));
-    mark.with_all(node.ballots.iter().map(|ballot| self::ballot(ballot, r)))
+    let mark = mark.with_all(node.ballots.iter().map(|ballot| self::ballot(ballot, r)));
+    let pills = node.machine.words().enumerate().map(|(place, words)| {
+        pill("pill", Point { x: 0.0, y: r - 2.0 + 17.0 * place as f64 }, words)
+    });
+    mark.with_all(pills)
+}
+
+/// What a node is, in a word.
+fn role_word(node: &Node) -> String {
+    match (node.standing, node.role) {
+        (_, Role::Down) | (Standing::Voter, _) => capital(node.role.name()),
+        (Standing::Learner, _) => "Learner".to_owned(),
+        (Standing::Outside, _) => "Not a member".to_owned(),
+    }
 }
 
 /// A node's name, term and role, as far as there is room.
@@ -222,7 +311,7 @@ fn words(layout: &Layout, node: &Node) -> Vec<Mark> {
         ],
     };
     if layout.narrow {
-        words.push(word("role", 0.0, r + RING + 15.0, 12.5, node.role.name().to_owned()));
+        words.push(word("role", 0.0, r + RING + 15.0, 12.5, role_word(node).to_lowercase()));
         return words;
     }
     let Point { x: cos, y: sin } = node.outwards;
@@ -233,7 +322,7 @@ fn words(layout: &Layout, node: &Node) -> Vec<Mark> {
         _ if cos < -0.35 => (reach * cos.min(-0.93), reach * sin * 0.8, "end"),
         _ => (r * 0.8 + RING + 4.0, reach * sin.signum() * 0.72, "start"),
     };
-    words.push(word("role", x, y, 15.0, capital(node.role.name())).set("text-anchor", anchor));
+    words.push(word("role", x, y, 15.0, role_word(node)).set("text-anchor", anchor));
     words.push(word("note", x, y + 17.0, 13.0, note(node)).set("text-anchor", anchor));
     words
 }
@@ -268,19 +357,41 @@ fn ballot(ballot: &Ballot, r: f64) -> Mark {
 }
 
 fn message(message: &Message) -> Mark {
-    let class = if message.lost { "message lost" } else { "message" };
+    let mut class = "message".to_owned();
+    for (is_so, word) in [
+        (message.lost, " lost"),
+        (message.held, " held"),
+        (message.late, " late"),
+        (message.selected, " selected"),
+    ] {
+        class.push_str(if is_so { word } else { "" });
+    }
     // The tail points back to the sender, so that direction shows even when time stands still.
     let tail = Mark::of("path", format!("tail {}", term_class(message.term)))
         .set("d", "M0 -4.5 L-34 0 L0 4.5 Z")
         .set("transform", turn(message.heading));
-    Mark::of("g", class)
+    let mut mark = Mark::of("g", class)
         .key(message.id)
         .set("transform", format!("translate({} {})", length(message.at.x), length(message.at.y)))
         .set("data-act", format!("message:{}", message.id))
         .with(Mark::new("title").text(&*message.says))
         .with(Mark::of("circle", "reach").place([("r", 16.0)]))
         .with(tail)
-        .with_all(shapes::message(message.kind, message.answer, message.term))
+        .with_all(shapes::message(message.kind, message.answer, message.term));
+    // Held has a pin, late has an hourglass, lost is crossed out.
+    let fate = match (message.lost, message.held, message.late) {
+        (true, ..) => Some("M-11 -11 L11 11 M11 -11 L-11 11"),
+        (_, true, _) => Some("M0 -13 V-25 M-6 -25 H6 M-4 -19 H4"),
+        (.., true) => Some("M-5 -26 H5 L-5 -14 H5 L-5 -26"),
+        _ => None,
+    };
+    if let Some(glyph) = fate {
+        mark = mark.with(Mark::of("path", "fate").set("d", glyph));
+    }
+    if message.selected {
+        mark = mark.with(Mark::of("path", "picked").set("d", corners(20.0)));
+    }
+    mark
 }
 
 fn place(scene: &Scene, id: NodeId) -> Point {
@@ -294,7 +405,7 @@ fn rim(layout: &Layout, a: Point, b: Point) -> Point {
 
 /// The four corners of a square around the origin, like a viewfinder's.
 fn corners(half: f64) -> String {
-    let (far, near) = (length(half), length(half - 12.0));
+    let (far, near) = (length(half), length(half - (half * 0.5).min(12.0)));
     format!(
         "M-{far} -{near} V-{far} H-{near} M{near} -{far} H{far} V-{near} \
          M{far} {near} V{far} H{near} M-{near} {far} H-{far} V{near}"

@@ -6,7 +6,7 @@ use crate::layout::Point;
 use crate::mark::{Mark, length};
 use crate::record::{Arrow, Band, Spell};
 use crate::scene::timeline::{Flag, Lane, Timeline};
-use crate::scene::{Kind, Role, Turn};
+use crate::scene::{Role, Turn};
 use raft_core::time::Instant;
 
 /// What the names of the lanes take up, along.
@@ -240,6 +240,7 @@ fn name(timeline: &Timeline, frame: &Frame, place: usize, lane: &Lane) -> Mark {
     };
     let class = if lane.selected { format!("{class} selected") } else { class };
     let radius = (frame.lane_height(timeline) * 0.42).min(11.0);
+    let class = if radius < 7.5 { format!("{class} tiny") } else { class };
     Mark::of("g", class)
         .set("data-act", format!("select:{}", lane.node))
         .with(Mark::new("circle").place([("cx", at.x), ("cy", at.y), ("r", radius)]))
@@ -285,14 +286,7 @@ fn arrow(timeline: &Timeline, frame: &Frame, arrow: &Arrow) -> Option<Mark> {
             format!(" M{} L{} L{}", spot(left), spot(b), spot(right))
         }
     };
-    let kind = match arrow.kind {
-        Kind::PreVote => "pre-vote",
-        Kind::Vote => "vote",
-        Kind::Heartbeat => "heartbeat",
-        Kind::Append(_) => "append",
-        Kind::Snapshot => "snapshot",
-        Kind::Forward => "forward",
-    };
+    let kind = arrow.kind.word();
     let mut class = format!("arrow {kind} {}", term_class(arrow.term));
     for (is, word) in [
         (arrow.answer == Some(true), " yes"),

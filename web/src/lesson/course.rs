@@ -226,7 +226,7 @@ fn pressed(act: &str, run: &Run) -> Vec<Command> {
     let act = resolved(act, &scene);
     match Action::of_element(&act, &scene) {
         Some(Action::Do(commands)) => commands,
-        _ => session::command(&act).into_iter().collect(),
+        _ => Vec::new(),
     }
 }
 
@@ -244,8 +244,11 @@ fn resolved(act: &str, scene: &Scene) -> String {
         ("{stale}", scene.nodes.iter().find(stale)),
         ("{down}", scene.nodes.iter().find(|node| node.role == Role::Down)),
     ];
-    stands.into_iter().fold(act.to_owned(), |act, (name, node)| match node {
+    let act = stands.into_iter().fold(act.to_owned(), |act, (name, node)| match node {
         Some(node) => act.replace(name, &node.id.to_string()),
         None => act,
-    })
+    });
+    // A command's button is named after its letters.
+    let letters = act.replacen(':', "-", 1);
+    if session::command(&letters).is_some() { format!("do:{letters}") } else { act }
 }

@@ -3,7 +3,7 @@
 use super::{View, message, says};
 use crate::record::Spell;
 use crate::run::Run;
-use crate::scene::inside::{Fact, Inside, Picked};
+use crate::scene::inside::{Fact, Inside, Near, Picked};
 use crate::scene::{Happening, Turn};
 use raft_core::id::{Index, NodeId};
 use raft_core::raft::progress::Mode;
@@ -12,11 +12,14 @@ use raft_core::replica::Replica;
 use raft_core::text;
 use raft_core::time::Instant;
 use raft_core::wal::Durable;
-use raft_sim::Node;
+use raft_sim::{Flight, Node, Place};
 use std::rc::Rc;
 
 /// The most reasons shown.
 const WHY_MAX: usize = 8;
+
+/// The most messages near a node shown.
+const NEAR_MAX: usize = 16;
 
 /// The most keys of a store shown.
 const KEYS_MAX: usize = 12;
@@ -25,6 +28,7 @@ const KEYS_MAX: usize = 12;
 pub fn inside(run: &Run, view: &View) -> Option<Inside> {
     match view.picked? {
         Picked::Node(id) => node(run, run.sim().nodes().find(|node| node.id() == id)?),
+        Picked::Link(a, b) => link(run, a, b),
         Picked::Entry(index) => Some(entry(run, index)),
         Picked::Message(id) => message(run, id),
     }
@@ -63,7 +67,27 @@ fn node(run: &Run, node: &Node) -> Option<Inside> {
         title: format!("Node {id}"),
         facts,
         why: told().take(WHY_MAX).cloned().collect(),
+        near: near(run, id),
     })
+}
+
+/// The links of a node, and the messages to it and from it.
+fn near(run: &Run, id: NodeId) -> Vec<Near> {
+    let sim = run.sim();
+    let others = sim.nodes().filter(|node| node.has_started() && node.id() != id);
+    let link = |node: &Node| {
+        let (low, high) = (id.min(node.id()), id.max(node.id()));
+        Near { act: format!("link:{low}-{high}"), words: format!("link {low}–{high}") }
+    };
+    let mine = |flight: &&Flight| flight.from == Place::Node(id) || flight.to == Place::Node(id);
+    let message = |flight: &Flight| {
+        let (kind, answer, _) = message::kind(sim, flight);
+        let answer = if answer.is_some() { ", answered" } else { "" };
+        let words = format!("{}{answer}, {} to {}", kind.word(), flight.from, flight.to);
+        Near { act: format!("message:{}", flight.id), words: words.replace("node ", "") }
+    };
+    let messages = sim.flights().filter(mine).take(NEAR_MAX).map(message);
+    others.map(link).chain(messages).collect()
 }
 
 fn spell(run: &Run, id: NodeId) -> Option<Spell> {
@@ -76,6 +100,8 @@ fn up(run: &Run, node: &Node, replica: &Replica) -> Vec<Fact> {
     let raft = replica.raft();
     let (log, name) = (raft.log(), super::role(raft).name());
     let frozen = if node.is_paused() { ", stands still" } else { "" };
+    let sync = node.slow_sync().map(|sync| format!("; a sync takes {} ms", sync.as_millis()));
+    let full = if node.disk_is_full() { "; it is full" } else { "" };
     let mut facts = vec![
         fact("role", format!("{name} in term {}{frozen}", raft.term())),
         fact("voted for", raft.vote().map_or("nobody".to_owned(), |vote| format!("node {vote}"))),
@@ -84,7 +110,14 @@ fn up(run: &Run, node: &Node, replica: &Replica) -> Vec<Fact> {
             raft.leader().map_or("none known".to_owned(), |node| format!("node {node}")),
         ),
         fact("log", format!("entries {} to {}", log.base().index.next(), log.last().index)),
-        fact("on disk", format!("up to entry {}", log.durable().min(log.last().index))),
+        fact(
+            "on disk",
+            format!(
+                "up to entry {}{}{full}",
+                log.durable().min(log.last().index),
+                sync.unwrap_or_default()
+            ),
+        ),
         fact("committed", format!("up to entry {}", raft.commit_index())),
         fact("applied", format!("up to entry {}", replica.applied_index())),
     ];
@@ -169,6 +202,46 @@ fn down(disk: &Durable) -> Vec<Fact> {
     ]
 }
 
+/// A link: what gets through, each way, and what is on it.
+fn link(run: &Run, a: NodeId, b: NodeId) -> Option<Inside> {
+    let sim = run.sim();
+    let known = |id: NodeId| sim.nodes().any(|node| node.id() == id && node.has_started());
+    if !known(a) || !known(b) {
+        return None;
+    }
+    let way = |from: NodeId, to: NodeId| {
+        let (by, loss_ppm) = sim.trouble(from, to);
+        let mut words = match sim.is_cut(from, to) {
+            true => "cut: nothing gets through".to_owned(),
+            false => "carries messages".to_owned(),
+        };
+        if !by.is_zero() {
+            words.push_str(&format!(", {} ms later than others", by.as_millis()));
+        }
+        if loss_ppm > 0 {
+            words.push_str(&format!(", loses {} %", loss_ppm.div_ceil(10_000)));
+        }
+        let ends = (Place::Node(from), Place::Node(to));
+        let on_it = sim.flights().filter(|flight| (flight.from, flight.to) == ends).count();
+        format!("{words}; {on_it} under way")
+    };
+    let names = [format!("{a} to {b}"), format!("{b} to {a}")];
+    let [there, back] = names.clone().map(|name| name.replace(" to ", "->"));
+    let told = run.record().happenings_before(run.steps());
+    let of_it = |happening: &&Rc<Happening>| {
+        happening.turn == Turn::Fault
+            && [&there, &back, "heal all", "split"]
+                .iter()
+                .any(|words| happening.says.contains(*words))
+    };
+    let why = told.filter(of_it).take(WHY_MAX).cloned().collect();
+    let facts = vec![
+        fact("there", format!("{}: {}", names[0], way(a, b))),
+        fact("back", format!("{}: {}", names[1], way(b, a))),
+    ];
+    Some(Inside { title: format!("Link {a}–{b}"), facts, why, near: Vec::new() })
+}
+
 /// An index of the log: what the nodes have there. They may have different entries.
 fn entry(run: &Run, index: Index) -> Inside {
     let mut facts: Vec<Fact> = Vec::new();
@@ -207,7 +280,7 @@ fn entry(run: &Run, index: Index) -> Inside {
     let first = commit.last().map(|told| (told.step, told.at));
     facts.push(since(fact("known committed", words), first));
     let why = told().filter(names).take(WHY_MAX).cloned().collect();
-    Inside { title: format!("Entry {index}"), facts, why }
+    Inside { title: format!("Entry {index}"), facts, why, near: Vec::new() }
 }
 
 fn message(run: &Run, id: u64) -> Option<Inside> {
@@ -224,6 +297,7 @@ fn message(run: &Run, id: u64) -> Option<Inside> {
             "arrives",
             match flight.lost {
                 true => "never: it will be lost".to_owned(),
+                false if flight.held => "when it is let go".to_owned(),
                 false => format!("in {}", ms(sim.now(), flight.arrives_at)),
             },
         ),
@@ -231,11 +305,21 @@ fn message(run: &Run, id: u64) -> Option<Inside> {
     if term.0 > 0 {
         facts.insert(2, fact("term", term));
     }
-    let raft_sim::Place::Node(from) = flight.from else {
-        return Some(Inside { title: format!("Message {id}"), facts, why: Vec::new() });
+    let Place::Node(from) = flight.from else {
+        return Some(Inside {
+            title: format!("Message {id}"),
+            facts,
+            why: Vec::new(),
+            near: Vec::new(),
+        });
     };
     // What its sender did at that moment, and last before.
     let told = run.record().happenings_before(run.steps());
     let why = told.filter(|told| told.node == Some(from) && told.at <= flight.sent_at).take(3);
-    Some(Inside { title: format!("Message {id}"), facts, why: why.cloned().collect() })
+    Some(Inside {
+        title: format!("Message {id}"),
+        facts,
+        why: why.cloned().collect(),
+        near: Vec::new(),
+    })
 }

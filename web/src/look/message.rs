@@ -1,6 +1,7 @@
 //! What a message under way looks like, and where it is.
 
 use super::{Stage, View};
+use crate::scene::inside::Picked;
 use crate::scene::{Kind, Message};
 use raft_core::id::{Index, Term};
 use raft_core::raft;
@@ -17,13 +18,15 @@ pub(super) fn message(sim: &Sim, view: &View, stage: &Stage, flight: &Flight) ->
         _ => false,
     };
     let share = if view.still { 0.5 } else { way(flight, sim.now()) };
-    // What is lost gets half-way, falls there, and is gone.
-    let lost = (flight.lost || cut) && share >= 0.5;
-    if lost && share > 0.75 {
+    // What is lost gets half-way, falls there, and is gone; what a command drops falls where it is.
+    let turned = f64::from(flight.share_ppm) / 1e6;
+    let falls_at = if flight.lost && flight.since > flight.sent_at { turned } else { 0.5 };
+    let lost = (flight.lost || cut) && share >= falls_at;
+    if lost && share > falls_at + (1.0 - falls_at) / 2.0 {
         return None;
     }
     let lane = stage.layout.lane(stage.rim(flight.from), stage.rim(flight.to));
-    let share = if lost { 0.5 } else { share };
+    let share = if lost { falls_at } else { share };
     Some(Message {
         id: flight.id,
         kind,
@@ -32,6 +35,10 @@ pub(super) fn message(sim: &Sim, view: &View, stage: &Stage, flight: &Flight) ->
         at: lane.at(share),
         heading: lane.heading(share),
         lost,
+        held: flight.held,
+        late: flight.since > flight.sent_at && !flight.held && !flight.lost,
+        can_double: matches!(flight.cargo, Cargo::Peer(_)),
+        selected: view.picked == Some(Picked::Message(flight.id)),
         says: format!("{} to {}: {}", flight.from, flight.to, flight.cargo),
     })
 }

@@ -18,12 +18,13 @@ use crate::scene::{PauseWhen, Scene};
 use crate::session::{Cluster, NODES_MAX, Session};
 use checks::Watch;
 use lesson::Learning;
+use raft_core::kv::command::Condition;
 use raft_core::time::Instant;
 use raft_sim::Command;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{
-    Document, Element, HtmlDetailsElement, HtmlInputElement, HtmlSelectElement, MediaQueryList,
-    Window,
+    Document, Element, HtmlDetailsElement, HtmlElement, HtmlInputElement, HtmlSelectElement,
+    MediaQueryList, Window,
 };
 
 /// The longest stretch of real time that one frame makes up for, in milliseconds. After a pause of the
@@ -87,7 +88,6 @@ struct Parts {
     requests: Living,
     table: Living,
     dock: Living,
-    picked: Living,
     inspector: Living,
     timeline: Living,
     branches: Living,
@@ -119,7 +119,6 @@ impl State {
                 requests: living("#requests")?,
                 table: living("#table")?,
                 dock: living("#dock")?,
-                picked: living("#picked")?,
                 inspector: living("#inspector")?,
                 timeline: living("#timeline")?,
                 branches: living("#branches")?,
@@ -307,6 +306,12 @@ impl State {
                     self.show_panel()?;
                 }
             }
+            Action::Open(picked) => {
+                self.view.picked = Some(picked);
+                self.draw(true)?;
+                let first = self.root.query_selector("#dock button:not(:disabled)")?;
+                return first.map_or(Ok(()), |first| first.unchecked_into::<HtmlElement>().focus());
+            }
             Action::Escape => {
                 self.close_sheets(None)?;
                 self.view.picked = None;
@@ -316,7 +321,9 @@ impl State {
                 help.set_open(!help.open());
             }
             Action::Share => return self.share(),
-            Action::Write => self.client_writes()?,
+            Action::Write | Action::Swap | Action::Delete | Action::Read => {
+                return self.client_asks(&action);
+            }
             Action::Do(commands) => self.command(commands)?,
         }
         self.draw(true)
@@ -325,7 +332,7 @@ impl State {
     fn show_panel(&self) -> Result<()> {
         find(&self.root, "main")?.set_attribute("data-panel", self.panel.name())?;
         for (panel, name) in Panel::ALL {
-            let tab = find(&self.root, &format!("[data-act='panel:{name}']"))?;
+            let tab = find(&self.root, &format!(".panels [data-act='panel:{name}']"))?;
             tab.set_attribute("aria-pressed", if panel == self.panel { "true" } else { "false" })?;
         }
         Ok(())
@@ -344,18 +351,30 @@ impl State {
         self.write_address()
     }
 
-    /// A client sets what the form says, and the form proposes the next value.
-    fn client_writes(&mut self) -> Result<()> {
-        let (key, value) = (self.input("#key")?, self.input("#value")?);
-        let (name, text) = (key.value(), value.value());
-        if name.is_empty() {
+    /// A client asks for what the form says; after a write the form proposes the next value.
+    fn client_asks(&mut self, action: &Action) -> Result<()> {
+        let (key, value) = (self.input("#key")?.value(), self.input("#value")?.value());
+        if key.is_empty() {
             return self.complain("A key needs a name.");
         }
-        self.command(vec![Command::Write { key: name.into(), value: text.clone().into() }])?;
-        if let Ok(number) = text.parse::<u32>() {
-            value.set_value(&number.saturating_add(1).to_string());
+        let (key, new) = (key.into(), value.clone().into());
+        let command = match action {
+            Action::Read => Command::Read { key },
+            Action::Delete => Command::Delete { key },
+            Action::Swap => {
+                let condition = match self.input("#old")?.value() {
+                    none if none.is_empty() => Condition::Absent,
+                    old => Condition::Value(old.into()),
+                };
+                Command::WriteIf { key, value: new, condition }
+            }
+            _ => Command::Write { key, value: new },
+        };
+        self.command(vec![command])?;
+        if let (Action::Write, Ok(number)) = (action, value.parse::<u32>()) {
+            self.input("#value")?.set_value(&number.saturating_add(1).to_string());
         }
-        Ok(())
+        self.draw(true)
     }
 
     fn is_over(&self) -> bool {
@@ -419,7 +438,6 @@ impl State {
         self.parts.requests.show(panels::requests(scene))?;
         self.parts.table.show(panels::table(scene))?;
         self.parts.dock.show(panels::dock(scene))?;
-        self.parts.picked.show(vec![panels::picked(scene)])?;
         let inside = look::inside::inside(self.run(), &self.view);
         self.parts.inspector.show(inside::draw(inside.as_ref()))?;
         self.draw_timeline()?;

@@ -10,6 +10,8 @@ use std::rc::Rc;
 pub enum Picked {
     /// A node.
     Node(NodeId),
+    /// The link between two nodes, the lower id first.
+    Link(NodeId, NodeId),
     /// An index of the log.
     Entry(Index),
     /// A message, by its number.
@@ -25,6 +27,17 @@ pub struct Inside {
     pub facts: Vec<Fact>,
     /// What led to it, newest first.
     pub why: Vec<Rc<Happening>>,
+    /// What is near it, to be picked: links, messages.
+    pub near: Vec<Near>,
+}
+
+/// Something near what is picked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Near {
+    /// Its name in the page.
+    pub act: String,
+    /// In words.
+    pub words: String,
 }
 
 /// Something known.
