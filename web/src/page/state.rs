@@ -1,5 +1,6 @@
 //! What the visitor has before them: a run, a view of it, and the parts of the page that show it.
 
+mod asks;
 mod checks;
 mod lesson;
 mod time;
@@ -18,7 +19,6 @@ use crate::scene::{PauseWhen, Scene};
 use crate::session::{Cluster, NODES_MAX, Session};
 use checks::Watch;
 use lesson::Learning;
-use raft_core::kv::command::Condition;
 use raft_core::time::Instant;
 use raft_sim::Command;
 use wasm_bindgen::{JsCast, JsValue};
@@ -349,32 +349,6 @@ impl State {
     fn command(&mut self, commands: Vec<Command>) -> Result<()> {
         commands.into_iter().for_each(|command| self.branches.act(command));
         self.write_address()
-    }
-
-    /// A client asks for what the form says; after a write the form proposes the next value.
-    fn client_asks(&mut self, action: &Action) -> Result<()> {
-        let (key, value) = (self.input("#key")?.value(), self.input("#value")?.value());
-        if key.is_empty() {
-            return self.complain("A key needs a name.");
-        }
-        let (key, new) = (key.into(), value.clone().into());
-        let command = match action {
-            Action::Read => Command::Read { key },
-            Action::Delete => Command::Delete { key },
-            Action::Swap => {
-                let condition = match self.input("#old")?.value() {
-                    none if none.is_empty() => Condition::Absent,
-                    old => Condition::Value(old.into()),
-                };
-                Command::WriteIf { key, value: new, condition }
-            }
-            _ => Command::Write { key, value: new },
-        };
-        self.command(vec![command])?;
-        if let (Action::Write, Ok(number)) = (action, value.parse::<u32>()) {
-            self.input("#value")?.set_value(&number.saturating_add(1).to_string());
-        }
-        self.draw(true)
     }
 
     fn is_over(&self) -> bool {
