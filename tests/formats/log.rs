@@ -231,21 +231,27 @@ fn a_log_is_marked_once_and_only_when_all_of_it_is_durable() {
 fn damage_is_named_by_its_place() {
     let mut alone = 0;
     for run in runs() {
-        for (place, (disk, _)) in run.before.iter().enumerate() {
-            for ops in &run.ops[..place] {
-                let (segment, start, _) = record(ops);
+        for place in 1..run.before.len() {
+            let disk = &run.before[place].0;
+            let (newest, newest_start, _) = record(&run.ops[place - 1]);
+            // Where others went only after something in it was durable, nothing passes for a torn write.
+            let is_alone = newest > 1 && newest_start == HEADER && disk.segments.len() == 1;
+            alone += usize::from(is_alone);
+            let damage = |segment: u64, byte: usize| {
                 let mut damaged = disk.clone();
-                let Some(bytes) = damaged.segments.get_mut(&segment) else { continue };
-                bytes[start + RECORD_HEADER] ^= 1;
-                // The newest may pass for a torn one; but not where others went only after it was durable.
-                let is_newest = segment == *disk.segments.keys().next_back().expect("some")
-                    && (segment, start)
-                        == (record(&run.ops[place - 1]).0, record(&run.ops[place - 1]).1);
-                let is_alone = segment > 1 && start == HEADER && disk.segments.len() == 1;
-                alone += usize::from(is_newest && is_alone);
-                if !is_newest || is_alone {
-                    let offset = start as u64;
-                    assert_eq!(damaged.replay(), Err(Damage::Record { segment, offset }));
+                damaged.segments.get_mut(&segment).expect("it is there")[byte] ^= 1;
+                damaged.replay()
+            };
+            for segment in disk.segments.keys().copied() {
+                if is_alone || (segment, HEADER) != (newest, newest_start) {
+                    assert_eq!(damage(segment, 20), Err(Damage::Header { segment }));
+                }
+            }
+            for (segment, start, _) in run.ops[..place].iter().map(|ops| record(ops)) {
+                let is_newest = (segment, start) == (newest, newest_start);
+                if disk.segments.contains_key(&segment) && (is_alone || !is_newest) {
+                    let (found, offset) = (damage(segment, start + RECORD_HEADER), start as u64);
+                    assert_eq!(found, Err(Damage::Record { segment, offset }));
                 }
             }
         }

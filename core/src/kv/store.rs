@@ -328,4 +328,18 @@ mod tests {
         assert_eq!(write(68, 6, 5), Err(Error::SessionExpired));
         assert_eq!(write(69, 6, 6), Ok(61));
     }
+
+    #[test]
+    fn of_sixteen_sessions_one_is_forgotten_and_of_seventeen_two_are() {
+        for (sessions_max, left) in [(15, 15), (16, 15)] {
+            let (mut store, limits) =
+                (Store::default(), Limits { sessions_max, ..Limits::default() });
+            for client in 1..=sessions_max as u64 + 1 {
+                let write = set("a", "v", Condition::Any);
+                let command = Command { session: session(client, 0, 1), write };
+                let _ = store.apply(Index(client), &command, &limits);
+            }
+            assert_eq!(store.sessions().len(), left);
+        }
+    }
 }
