@@ -77,6 +77,7 @@ raft_web.js and raft_web_bg.wasm. They are static files; any web server will do,
 afterwards carry them inside.
 
   cargo xtask web                 build
+  cargo xtask web --size          and measure it, compressed, against web/size.txt: 5 % more is an error
   cargo xtask web --serve         and serve it on http://localhost:8080/
   cargo xtask web --serve 9000    the same on another port
 ";
@@ -232,6 +233,7 @@ fn main() -> ExitCode {
         ["demo", "--keep"] => demo::run(demo::Data::Kept),
         ["test"] => test::run(),
         ["web"] => web::build(),
+        ["web", "--size"] => web::build().and_then(|()| web::size()),
         ["web", "--serve"] => web::build().and_then(|()| web::serve(PAGE_PORT)),
         ["web", "--serve", port] => match port.parse() {
             Ok(port) => web::build().and_then(|()| web::serve(port)),

@@ -16,6 +16,7 @@ const STEPS: &[Step] = &[
     Step { name: "format", run: format },
     Step { name: "dependencies", run: deny::without_advisories },
     Step { name: "page", run: web::build },
+    Step { name: "page size", run: web::size },
     Step { name: "lints", run: lints },
     Step { name: "documentation", run: documentation },
     Step { name: "binaries", run: binaries },

@@ -6,9 +6,16 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 const DIST: &str = "web/dist";
+
+/// How large the page was when somebody last looked, compressed: `wasm` and `all`, in bytes.
+const SIZE: &str = "web/size.txt";
+
+/// How much larger than that it may be, in percent, before somebody has to look again.
+const GROWTH_PERCENT_MAX: u64 = 5;
 
 /// Builds the page. Files that come out the same are left alone, so that the nodes, which carry the
 /// page inside, are not built again for nothing.
@@ -47,6 +54,32 @@ pub(crate) fn build() -> Result {
         copy(&Path::new("web").join(name), &fresh.join(name))?;
     }
     replace(&fresh, Path::new(DIST))
+}
+
+/// Fails if the page in web/dist has grown by more than [`GROWTH_PERCENT_MAX`] beyond what web/size.txt says.
+pub(crate) fn size() -> Result {
+    let mut sizes = [("wasm", 0), ("all", 0)];
+    for name in names(Path::new(DIST))? {
+        let gzip = Command::new("gzip").args(["-9nc"]).arg(Path::new(DIST).join(&name)).output();
+        let gzip = gzip.map_err(|error| format!("the page is measured with gzip ({error})"))?;
+        let bytes = gzip.stdout.len() as u64;
+        sizes[0].1 += if name.ends_with(".wasm") { bytes } else { 0 };
+        sizes[1].1 += bytes;
+    }
+    let known = fs::read_to_string(SIZE).map_err(|error| format!("cannot read {SIZE}: {error}"))?;
+    for (what, bytes) in sizes {
+        let line =
+            known.lines().find_map(|line| line.strip_prefix(what)?.trim().parse::<u64>().ok());
+        let before = line.ok_or_else(|| format!("{SIZE} has no line `{what} BYTES`"))?;
+        println!("{what}: {bytes} bytes compressed, {before} when last looked at");
+        if bytes * 100 > before * (100 + GROWTH_PERCENT_MAX) {
+            return Err(format!(
+                "the page has grown by more than {GROWTH_PERCENT_MAX} %: make it smaller, or write \
+                 `{what} {bytes}` into {SIZE} and say in the commit what it is worth"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Makes `dist` the same as `fresh` and touches only what differs.
