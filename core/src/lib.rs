@@ -36,6 +36,7 @@ pub mod raft;
 pub mod replica;
 pub mod request;
 pub mod seeded;
+pub mod sighting;
 pub mod text;
 pub mod time;
 pub mod wal;

@@ -4,12 +4,14 @@
 //!
 //! A connection begins with [`Frame::Hello`] from the side that dialled and [`Frame::Welcome`] or
 //! [`Frame::Goodbye`] from the other. A peer then sends [`Frame::Peer`] one way; a client sends
-//! [`Frame::Request`] and receives [`Frame::Response`], many at a time and in any order.
+//! [`Frame::Request`] and receives [`Frame::Response`], many at a time and in any order, and after a
+//! [`Frame::Watch`] a [`Frame::Sighting`] from time to time.
 
 use crate::error::Error;
 use crate::id::{ClusterId, Incarnation, Index, NodeId, Start, Term};
 use crate::replica::Envelope;
 use crate::request::{Request, Response};
+use crate::sighting::Sighting;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -49,6 +51,10 @@ pub enum Frame {
         /// The answer.
         response: Response,
     },
+    /// A client wants to be shown the node from now on.
+    Watch,
+    /// The node as a watcher is shown it.
+    Sighting(Box<Sighting>),
 }
 
 /// Who dials.
@@ -144,7 +150,9 @@ impl Frame {
             Self::Response { response: Err(_), .. }
             | Self::Hello(_)
             | Self::Welcome(_)
-            | Self::Goodbye(_) => 64,
+            | Self::Goodbye(_)
+            | Self::Watch => 64,
+            Self::Sighting(_) => 1024,
         }
     }
 

@@ -6,6 +6,7 @@ mod bench;
 mod member;
 mod output;
 mod status;
+mod watch;
 
 use crate::client::{Client, Failure};
 use crate::refusal::{EXIT_USAGE, Refusal};
@@ -102,6 +103,7 @@ async fn run(cli: Cli, output: &Output) -> Result<(), Stop> {
             member::run(command, &cli.cluster.0, &mut client, cli.timeout, output).await
         }
         Command::Transfer { id } => member::transfer(id, &mut client, output).await,
+        Command::Watch { all } => watch::run(&cli.cluster.0, all, output).await,
         Command::Bench(load) => bench::run(load, &cli.cluster.0, cli.timeout, output).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();

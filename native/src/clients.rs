@@ -3,6 +3,7 @@
 use crate::node::Node;
 use crate::server::Arrival;
 use crate::socket::{self, Fault, Form, Socket, invalid};
+use crate::watchers::{Sightings, next};
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use raft_core::error::Error;
 use raft_core::request::{Request, Response};
@@ -66,12 +67,15 @@ struct Session<'a> {
     under_way_bytes: usize,
     replies: mpsc::Sender<(u64, Response)>,
     answers: mpsc::Receiver<(u64, Response)>,
+    /// What the node shows, if the client asked for that.
+    sightings: Option<Sightings>,
 }
 
 impl<'a> Session<'a> {
     fn new(node: &'a Node, form: Form) -> Self {
         let (replies, answers) = mpsc::channel(REQUESTS_MAX);
-        Self { node, form, under_way: HashMap::new(), under_way_bytes: 0, replies, answers }
+        let (under_way, under_way_bytes) = (HashMap::new(), 0);
+        Self { node, form, under_way, under_way_bytes, replies, answers, sightings: None }
     }
 
     async fn run(mut self, socket: &mut Socket) -> Fault {
@@ -90,6 +94,10 @@ impl<'a> Session<'a> {
                         return fault;
                     }
                     continue;
+                }
+                sighting = next(&mut self.sightings) => {
+                    let frame = socket::encode(&Frame::Sighting(Box::new(sighting)), self.form);
+                    timeout(SEND_TIMEOUT, socket.send(frame)).await
                 }
                 _ = ping.tick() => {
                     // While answers are owed it is for us to speak.
@@ -149,8 +157,16 @@ impl<'a> Session<'a> {
                 self.under_way_bytes += bytes;
                 Ok(Some((id, request)))
             }
+            Some((Frame::Watch, _)) => {
+                let sightings = self.node.watchers.subscribe();
+                let busy = Fault::Foul(Error::Overloaded { retry_after_ms: 1_000 });
+                self.sightings = Some(sightings.ok_or(busy)?);
+                Ok(None)
+            }
             Some((Frame::Goodbye(error), _)) => Err(Fault::Gone(error.to_string())),
-            Some(_) => Err(Fault::Foul(invalid("a client sends requests and nothing else"))),
+            Some(_) => {
+                Err(Fault::Foul(invalid("a client sends requests, or wants to watch, and no more")))
+            }
             None => Ok(None),
         }
     }

@@ -33,3 +33,4 @@ pub mod refusal;
 pub mod server;
 pub mod socket;
 pub mod start;
+pub mod watchers;

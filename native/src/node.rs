@@ -12,6 +12,7 @@ use crate::peers::seats::Seats;
 use crate::refusal::Refusal;
 use crate::server::{Inbox, Server};
 use crate::start::{OLDER_COPY, Settled, random, settle};
+use crate::watchers::Watchers;
 use raft_core::config::{Config, Limits, Timing};
 use raft_core::id::{Incarnation, Start};
 use raft_core::raft::membership::Member;
@@ -46,6 +47,8 @@ pub struct Node {
     pub budget: Budget,
     /// Where its lines are printed.
     pub console: Console,
+    /// Who watches it.
+    pub watchers: Watchers,
     /// Woken when a peer knows a later start of the data directory.
     pub older_copy: Notify,
 }
@@ -129,6 +132,7 @@ async fn live(
         seats: Seats::default(),
         budget: Budget::default(),
         console: console.clone(),
+        watchers: Watchers::default(),
         older_copy: Notify::new(),
     });
     let has_set_aside = opened.has_set_aside;

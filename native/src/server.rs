@@ -7,6 +7,7 @@ use crate::disk::{Disk, DiskState};
 use crate::identity::Identity;
 use crate::node::Node;
 use crate::peers::links::Links;
+use crate::watchers::Shown;
 use raft_core::error::Error;
 use raft_core::id::{NodeId, Ticket};
 use raft_core::raft::event::Event;
@@ -91,6 +92,8 @@ pub struct Server {
     /// The next ticket. The first is random: a late answer to a ticket of the process before this one
     /// must not be taken for an answer to one of ours.
     next_ticket: u64,
+    /// What watchers are yet to be shown.
+    shown: Shown,
     /// Who waits for the answer to a ticket. The replica answers each, and bounds how many there are.
     waiting: HashMap<Ticket, (u64, Replies)>,
 }
@@ -117,6 +120,7 @@ impl Server {
             reported: DiskState::default(),
             has_set_aside,
             next_ticket: first_ticket,
+            shown: Shown::default(),
             waiting: HashMap::new(),
         };
         server.follow(&configuration);
@@ -197,7 +201,10 @@ impl Server {
     }
 
     fn hand_out_effects(&mut self) {
-        let Effects { write, send, reply, events, dropped } = self.replica.effects();
+        let effects = self.replica.effects();
+        let status = || self.replica.status();
+        self.node.watchers.show(&mut self.shown, &effects, self.clock.now(), status);
+        let Effects { write, send, reply, events, dropped } = effects;
         if !dropped.is_empty() {
             // Without a thread to be had it is freed here, and the loop waits.
             let _ = thread::Builder::new().name("drop".to_owned()).spawn(move || drop(dropped));

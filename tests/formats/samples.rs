@@ -6,7 +6,7 @@ use raft_core::id::{
     Ticket,
 };
 use raft_core::kv::command::{Command, Condition, Item, Read, Session, Write};
-use raft_core::raft::event::RoleName;
+use raft_core::raft::event::{Event, RoleName, WhyFollower};
 use raft_core::raft::membership::{Change, Configuration, Goal, Member, Refusal};
 use raft_core::raft::message::{
     AppendResult, Body, Entry, Message, Payload, SnapshotMeta, VoteRefusal,
@@ -15,7 +15,8 @@ use raft_core::replica::{Envelope, PeerBody};
 use raft_core::request::{
     Changed, Consistency, Copies, FollowerStatus, Reply, Request, Response, Status,
 };
-use raft_core::time::ClusterTime;
+use raft_core::sighting::{Kind, Sent, Sighting};
+use raft_core::time::{ClusterTime, Instant};
 use raft_core::wire::{Frame, Hello, PeerId, Welcome};
 
 /// Every sample frame with its name.
@@ -36,6 +37,8 @@ pub(crate) fn frames() -> Vec<(String, Frame)> {
     for (name, response) in responses() {
         frames.push((format!("response {name}"), Frame::Response { id: 7, response }));
     }
+    frames.push(("watch".to_owned(), Frame::Watch));
+    frames.push(("sighting".to_owned(), Frame::Sighting(Box::new(sighting()))));
     frames
 }
 
@@ -311,6 +314,43 @@ pub(crate) fn responses() -> Vec<(&'static str, Response)> {
 fn changed(index: Option<Index>) -> Changed {
     let (before, up) = (configuration(), vec![NodeId(1), NodeId(3)]);
     Changed { after: before.after_joint(), before, up, index }
+}
+
+fn sighting() -> Sighting {
+    let (term, candidate, campaign) = (Term(5), NodeId(2), Term(6));
+    let why = VoteRefusal::AlreadyVoted { candidate: NodeId(3) };
+    let to = EntryId { term, index: Index(901) };
+    let kinds = [
+        Kind::PreVote,
+        Kind::Vote,
+        Kind::Granted,
+        Kind::Refused,
+        Kind::Heartbeat,
+        Kind::Entries { count: 300 },
+        Kind::Stored,
+        Kind::Rejected,
+        Kind::Snapshot,
+        Kind::TimeoutNow,
+        Kind::ReadIndex,
+        Kind::Forwarded,
+    ];
+    Sighting {
+        at: Instant(2_000_000),
+        status: status(),
+        events: vec![
+            Event::PreVoteStarted { campaign },
+            Event::ElectionStarted { term },
+            Event::VoteGranted { candidate, campaign, pre_vote: true },
+            Event::VoteRefused { candidate, campaign, pre_vote: false, why },
+            Event::BecameLeader { term },
+            Event::BecameFollower { term, why: WhyFollower::NoQuorum },
+            Event::LeaderKnown { leader: candidate, term, behind: 7 },
+            Event::Committed { to },
+        ],
+        sent: kinds.map(|kind| Sent { to: candidate, kind }).into(),
+        left_out: 12,
+        missed: 1,
+    }
 }
 
 fn status() -> Status {

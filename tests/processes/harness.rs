@@ -30,7 +30,7 @@ pub(crate) struct Cluster {
 /// A running node.
 pub(crate) struct Node {
     child: Child,
-    lines: Lines,
+    pub(crate) lines: Lines,
     diagnostics: Lines,
 }
 

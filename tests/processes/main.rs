@@ -17,3 +17,4 @@ mod refusals;
 mod retries;
 mod story;
 mod syncs;
+mod watch;

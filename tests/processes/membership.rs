@@ -196,7 +196,7 @@ fn a_leader_that_is_told_to_end_hands_over_first() {
             Some(place) if lines[place..].iter().any(is_followed) => handed_over += 1,
             // On a busy machine no successor may be so quick. Then it has waited for one.
             Some(_) => {
-                assert!(told.elapsed() >= Timing::default().election_timeout_max, "{lines:?}")
+                assert!(told.elapsed() >= Timing::default().election_timeout_max, "{lines:?}");
             }
             // Or it was deposed before it was told.
             None => assert!(!lines.last().unwrap().starts_with("[LEADER] "), "{lines:?}"),

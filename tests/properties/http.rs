@@ -200,6 +200,7 @@ fn run(started: &mpsc::Sender<u16>) {
             seats: Seats::default(),
             budget: Budget::default(),
             console: Console::start().expect("a console can be started"),
+            watchers: Default::default(),
             older_copy: Default::default(),
         });
         let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());

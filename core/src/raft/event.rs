@@ -21,7 +21,7 @@ pub enum RoleName {
     Leader,
 }
 
-/// Something that happened in one node.
+/// Something that happened in one node. New variants go to the end: formats are frozen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {

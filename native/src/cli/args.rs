@@ -1,6 +1,6 @@
 //! The command line of `raft-cli`.
 
-use super::{bench, member};
+use super::{bench, member, watch};
 use crate::address::Addresses;
 use crate::refusal::Refusal;
 use clap::error::ErrorKind;
@@ -158,6 +158,13 @@ pub(super) enum Command {
         /// The node that is to lead; without it the one whose log is longest
         #[arg(value_parser = node_id)]
         id: Option<NodeId>,
+    },
+    /// Print what happens in the nodes while it happens, and why
+    #[command(after_help = watch::EXAMPLES)]
+    Watch {
+        /// Also every few entries that are committed
+        #[arg(long)]
+        all: bool,
     },
     /// Measure how fast the cluster is
     #[command(after_help = bench::EXAMPLES)]
