@@ -26,6 +26,10 @@ const SPARES: usize = 2;
 /// How much later one node may be started than another: others can elect a leader meanwhile.
 const LATE_START_MAX: Duration = Duration::from_millis(1_500);
 
+/// A node that is starved runs for a tenth of this, again and again. As long as a heartbeat interval: such a
+/// node is late with every heartbeat, and with none by as much as an election timeout.
+const STARVE_INTERVAL: Duration = Duration::from_millis(50);
+
 const STATUS_TIMEOUT: Duration = Duration::from_millis(500);
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -111,9 +115,9 @@ impl Cluster {
         let Some(process) = self.node(id).process.as_ref().map(Pid::from_child) else { return };
         self.starvers.push(spawn_local(async move {
             while kill_process(process, Signal::STOP).is_ok() {
-                sleep(LOOK_INTERVAL * 9 / 10).await;
+                sleep(STARVE_INTERVAL * 9 / 10).await;
                 let _ = kill_process(process, Signal::CONT);
-                sleep(LOOK_INTERVAL / 10).await;
+                sleep(STARVE_INTERVAL / 10).await;
             }
         }));
     }
