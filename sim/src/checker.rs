@@ -9,6 +9,7 @@
 mod bounds;
 mod chain;
 mod disks;
+pub(crate) mod frames;
 mod members;
 mod memory;
 mod promises;

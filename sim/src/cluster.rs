@@ -15,7 +15,7 @@ mod verdict;
 
 pub use counters::Counters;
 
-use crate::checker::{Broken, Check, Checker, Property, Violation};
+use crate::checker::{Broken, Check, Checker, Property, Violation, frames};
 use crate::clock::Clocks;
 use crate::cluster::calm::Calm;
 use crate::cluster::operator::Operator;
@@ -37,7 +37,6 @@ use raft_core::raft::membership::{Configuration, Member, Refusal};
 use raft_core::replica::Input;
 use raft_core::request::{Consistency, Request};
 use raft_core::time::Instant;
-use raft_core::wire::Frame;
 use std::time::Duration;
 
 /// Most events at one moment: beyond it, nodes keep each other or themselves busy without end.
@@ -373,16 +372,7 @@ impl Sim {
     fn send(&mut self, from: Place, to: Place, cargo: Cargo) -> Check {
         let cargo = match cargo {
             Cargo::Peer(envelope) if self.options.network.frames => {
-                let frame = Frame::Peer(vec![envelope]);
-                match Frame::decode(&frame.encode()) {
-                    Ok(Frame::Peer(mut decoded)) if frame == Frame::Peer(decoded.clone()) => {
-                        Cargo::Peer(decoded.remove(0))
-                    }
-                    other => {
-                        let facts = format!("{frame:?} comes back as {other:?}");
-                        return Err(Broken { property: Property::Frames, facts });
-                    }
-                }
+                Cargo::Peer(frames::decode_sent(&envelope, &frames::encode(&envelope))?)
             }
             cargo => cargo,
         };

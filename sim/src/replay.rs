@@ -104,18 +104,24 @@ pub fn judge(replay: &Replay) -> Outcome {
     let seed = replay.options.seed;
     let mut outcome = replay.play();
     if outcome.failure.is_none() && seed % TWICE_EVERY == TWICE_EVERY / 2 {
-        let again = replay.play();
-        if (again.trace_hash, again.counters) != (outcome.trace_hash, outcome.counters.clone()) {
-            outcome.failure = Some(Failure::Violation(Violation {
-                property: Property::Determinism,
-                at: outcome.ended_at,
-                event: outcome.counters.events,
-                seed,
-                facts: "the run was another one when it was played again".to_owned(),
-            }));
-        }
+        outcome.failure = outcome.differs(&replay.play(), seed);
     }
     outcome
+}
+
+impl Outcome {
+    /// How the run failed to be the same when it was played `again`.
+    fn differs(&self, again: &Self, seed: u64) -> Option<Failure> {
+        let is_same = (self.trace_hash, &self.counters) == (again.trace_hash, &again.counters);
+        let violation = || Violation {
+            property: Property::Determinism,
+            at: self.ended_at,
+            event: self.counters.events,
+            seed,
+            facts: "the run was another one when it was played again".to_owned(),
+        };
+        (!is_same).then(|| Failure::Violation(violation()))
+    }
 }
 
 impl Failure {
@@ -198,6 +204,21 @@ mod tests {
         {
             assert!(damaged.parse::<Replay>().is_err_and(|why| why.contains(';')), "{damaged}");
         }
+    }
+
+    #[test]
+    fn a_run_that_is_another_one_when_it_is_played_again_is_reported() {
+        let outcome = Replay::of_seed(5).play();
+        let reports = |again: &Outcome| match outcome.differs(again, 5) {
+            Some(Failure::Violation(violation)) => violation.property == Property::Determinism,
+            _ => false,
+        };
+        let hash = outcome.trace_hash ^ 1;
+        let mut counters = outcome.counters.clone();
+        counters.messages += 1;
+        assert!(reports(&Outcome { trace_hash: hash, ..outcome.clone() }));
+        assert!(reports(&Outcome { counters, ..outcome.clone() }));
+        assert!(!reports(&outcome));
     }
 
     #[test]

@@ -165,16 +165,16 @@ impl Sim {
 
 #[cfg(test)]
 mod tests {
-    use crate::checker::Property;
-    use crate::{Cargo, Command, Options, Sim};
+    use crate::{Cargo, Command, Options, Property, Sim};
     use raft_core::error::Error;
     use raft_core::id::{Index, Ticket};
+    use raft_core::kv::command::Item;
     use raft_core::request::{Reply, Response};
 
-    /// A cluster whose client 0 waits for an answer to the question of this ticket.
-    fn asked() -> (Sim, Ticket) {
+    /// A cluster whose client 0 waits for an answer to what a command has made it ask, by this ticket.
+    fn asked(command: Command) -> (Sim, Ticket) {
         let mut sim = Sim::new(Options::playground(1, 1));
-        sim.command(Command::Write { key: "k".into(), value: "v".into() });
+        sim.command(command);
         loop {
             let request = sim.flights().find_map(|flight| match flight.cargo {
                 Cargo::Request { ticket, .. } => Some(ticket),
@@ -187,10 +187,32 @@ mod tests {
         }
     }
 
+    fn write() -> Command {
+        Command::Write { key: "k".into(), value: "v".into() }
+    }
+
+    #[test]
+    fn a_history_of_two_stores_is_reported() {
+        let item = |value: &'static str| Item {
+            key: "k".into(),
+            value: Some(value.into()),
+            created: Index(1),
+            modified: Index(1),
+        };
+        let told = |response: Response| {
+            let (mut sim, ticket) = asked(Command::Read { key: "k".into() });
+            sim.workload.answer(0, sim.now, ticket, &response).expect("it is an answer");
+            sim.check_history().map_err(|broken| broken.property)
+        };
+        assert_eq!(told(Err(Error::NotFound)), Ok(()));
+        // Nobody has ever set it.
+        assert_eq!(told(Ok(Reply::Item(item("v")))), Err(Property::Linearizability));
+    }
+
     #[test]
     fn an_answer_that_speaks_of_a_newer_write_is_reported() {
         let answer = |response: Response| {
-            let (mut sim, ticket) = asked();
+            let (mut sim, ticket) = asked(write());
             sim.workload.answer(0, sim.now, ticket, &response)
         };
         assert!(answer(Err(Error::SequencePassed)).is_err());
@@ -200,7 +222,7 @@ mod tests {
     #[test]
     fn playground_judges_its_history_after_every_answer() {
         let judged = |existed: bool| {
-            let (mut sim, ticket) = asked();
+            let (mut sim, ticket) = asked(write());
             let reply = Reply::Written { revision: Index(2), existed, copies: None };
             sim.workload.answer(0, sim.now, ticket, &Ok(reply)).expect("a good answer");
             sim.check_history_so_far()
