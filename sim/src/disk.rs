@@ -13,7 +13,7 @@ use crate::random::Random;
 use crate::sometimes::{Point, Sometimes};
 use raft_core::id::{ClusterId, EntryId, Incarnation, NodeId, WriteSeq};
 use raft_core::time::Instant;
-use raft_core::wal::{self, Durable, Op, Replayed, Wal, Write, snapshot};
+use raft_core::wal::{Durable, Op, Replayed, Tail, Wal, Write, snapshot};
 use std::time::Duration;
 
 /// Bytes that reach a disk as a whole or not at all.
@@ -43,6 +43,8 @@ pub(crate) struct Disk {
     syncing: Option<WriteSeq>,
     /// Writes that wait for the sync under way to end.
     waiting: Vec<Write>,
+    /// What was on its way when the power failed.
+    interrupted: Vec<Op>,
     /// Files that are needed no more, and go after the sync.
     retiring: Option<(u64, Option<EntryId>)>,
     /// Only while the node is up.
@@ -66,6 +68,8 @@ pub(crate) struct Recovered {
     pub(crate) durable: Durable,
     /// Whether there were traces of a write that was never confirmed.
     pub(crate) torn: bool,
+    /// Whether such traces were left that would be read as soon as the write before them is repeated.
+    pub(crate) is_haunted: bool,
 }
 
 impl Disk {
@@ -78,6 +82,7 @@ impl Disk {
             unsynced: Vec::new(),
             syncing: None,
             waiting: Vec::new(),
+            interrupted: Vec::new(),
             retiring: None,
             wal: None,
             at_rest_since: Instant(0),
@@ -128,10 +133,7 @@ impl Disk {
         if self.synced.identity.is_damaged {
             return Err("its identity file is not what was written".to_owned());
         }
-        let files = self.synced.segments.iter();
-        let segments: Vec<(u64, &[u8])> =
-            files.map(|(number, bytes)| (*number, bytes.as_slice())).collect();
-        let mut replayed = wal::replay(&segments).map_err(|damage| damage.to_string())?;
+        let mut replayed = self.synced.replay().map_err(|damage| damage.to_string())?;
         let snapshot = match &replayed.snapshot {
             None => None,
             Some(meta) => {
@@ -174,7 +176,21 @@ impl Disk {
         let is_named = |name: &EntryId| Some(*name) == last;
         sometimes.hit_if(!self.synced.snapshots.keys().all(is_named), Point::SnapshotNotNamed);
         self.synced.snapshots.retain(|name, _| is_named(name));
-        Recovered { durable, torn: tail.torn }
+        let is_haunted = self.is_haunted(tail);
+        self.interrupted.clear();
+        Recovered { durable, torn: tail.torn, is_haunted }
+    }
+
+    /// Whether a write that was not confirmed comes back once the one before it, which was not either, is made
+    /// again just as it was.
+    fn is_haunted(&self, tail: &Tail) -> bool {
+        let end = tail.segments.last().map(|(number, _)| (*number, tail.offset));
+        let is_next = |op: &&Op| matches!(op, Op::Write { number, offset, .. } if Some((*number, *offset)) == end);
+        let Some(next) = self.interrupted.iter().find(is_next) else { return false };
+        let mut again = self.synced.clone();
+        again.carry_out(next.clone());
+        let length = written(next).len() as u64;
+        again.replay().is_ok_and(|replayed| replayed.tail.offset > tail.offset + length)
     }
 
     /// Takes a write in. It becomes durable with the next sync that begins.
@@ -252,6 +268,7 @@ impl Disk {
             self.synced.retire_some(segment, snapshot, random);
         }
         let ops = std::mem::take(&mut self.unsynced);
+        self.interrupted.clone_from(&ops);
         let carried_out = random.between(0, ops.len() as u64) as usize;
         let fate =
             random.pick(&[Fate::Lost, Fate::Kept, Fate::Torn, Fate::Scattered, Fate::Unnamed]);
@@ -292,4 +309,50 @@ enum Fate {
     Scattered,
     /// All bytes are there, but not the names of new files.
     Unnamed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use raft_core::id::Term;
+    use raft_core::raft::HardState;
+
+    /// A disk that has lost the first of two writes and kept the second.
+    fn disk_with_a_hole() -> Disk {
+        let owner = Owner {
+            cluster: ClusterId(1),
+            node: NodeId(1),
+            incarnation: Incarnation(1),
+            segment_bytes: 4 << 10,
+        };
+        let mut disk = Disk::new(owner, true);
+        let found = disk.look().expect("nothing is there");
+        disk.open(Instant(0), found, &mut Sometimes::default());
+        for term in [1, 2] {
+            let hard_state = Some(HardState { term: Term(term), vote: None });
+            disk.write(Write { seq: WriteSeq(term), hard_state, ..Write::default() });
+        }
+        disk.begin_sync(&mut Sometimes::default());
+        disk.interrupted = std::mem::take(&mut disk.unsynced);
+        let lost = disk.interrupted.iter().position(|op| matches!(op, Op::Write { .. }));
+        for (place, op) in disk.interrupted.clone().into_iter().enumerate() {
+            if Some(place) != lost {
+                disk.synced.carry_out(op);
+            }
+        }
+        disk
+    }
+
+    #[test]
+    fn a_torn_tail_that_is_left_is_reported() {
+        let is_haunted = |mend: fn(&mut Tail)| {
+            let mut disk = disk_with_a_hole();
+            let mut found = disk.look().expect("a torn tail is no damage");
+            assert!(found.replayed.tail.torn);
+            mend(&mut found.replayed.tail);
+            disk.open(Instant(1), found, &mut Sometimes::default()).is_haunted
+        };
+        assert!(!is_haunted(|_| ()));
+        assert!(is_haunted(|tail| tail.torn = false));
+    }
 }

@@ -35,6 +35,10 @@ impl Sim {
         let node = &mut self.nodes[place];
         self.watch.sometimes.hit_if(node.disk.is_damaged(), Point::DamageWithoutEffect);
         let recovered = node.disk.open(self.now, found, &mut self.watch.sometimes);
+        if recovered.is_haunted {
+            let facts = format!("node {} leaves traces of a write that may come back", node.id);
+            return Err(Broken { property: Property::Recovery, facts });
+        }
         self.counters.torn_tails += u64::from(recovered.torn);
         let restart = self.checker.started(node.id, &recovered.durable)?;
         node.starts += 1;

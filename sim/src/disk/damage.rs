@@ -36,6 +36,8 @@ impl Disk {
     /// that nothing could show is not done, nor is more damage where there is some already.
     pub(crate) fn damage(&mut self, damage: Damage, place: u32) -> bool {
         let Ok(found) = self.look() else { return false };
+        // What a damaged log reads like after another write says nothing of the one who reads it.
+        self.interrupted.clear();
         let random = &mut Random::new(place.into(), Purpose::Disk);
         let changed = match self.target(random) {
             None => false,

@@ -4,7 +4,7 @@ use crate::random::Random;
 use crate::sometimes::{Point, Sometimes};
 use bytes::Bytes;
 use raft_core::id::EntryId;
-use raft_core::wal::{self, Op, SEGMENT_HEADER_BYTES};
+use raft_core::wal::{self, Damage, Op, Replayed, SEGMENT_HEADER_BYTES};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
@@ -56,6 +56,14 @@ impl Files {
             }
             Op::StoreSnapshot { .. } | Op::Write { .. } => {}
         }
+    }
+
+    /// What a node that starts reads in the log.
+    pub(super) fn replay(&self) -> Result<Replayed, Damage> {
+        let files = self.segments.iter();
+        let segments: Vec<(u64, &[u8])> =
+            files.map(|(number, bytes)| (*number, bytes.as_slice())).collect();
+        wal::replay(&segments)
     }
 
     pub(super) fn carry_out(&mut self, op: Op) {
