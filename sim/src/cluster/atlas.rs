@@ -5,11 +5,9 @@
 //!    life that it admits, and none of their data is lost, or about to be found lost;
 //! 2. the lives of its voters are known, so that who forgets is told from who remembers;
 //! 3. no node that lacks something committed could be elected by those who lack it, too, and those who
-//!    forgot it and pass for who they were: by a configuration that is old, and that only its log holds;
-//! 4. somebody is left who could be elected. (Of a change that was under way, the newest entries may be on
-//!    a learner only, whom its own log gives no vote.)
+//!    forgot it and pass for who they were: by a configuration that is old, and that only its log holds.
 //!
-//! In a run that goes beyond, the first and the last are not asked: then the cluster has to halt.
+//! In a run that goes beyond, the first is not asked: then the cluster has to halt.
 
 use crate::cluster::Sim;
 use crate::network::{Cargo, Place};
@@ -42,33 +40,13 @@ impl Sim {
         is_known
             && !self.ending
             && !self.is_change_asked()
-            && (self.goes_beyond() || self.is_survived(|node| node == id))
+            && (self.goes_beyond() || self.has_well_quorum(|node| node == id))
             && self.nobody_usurps(place, loss)
     }
 
     /// Whether data may be lost on any number of nodes.
     pub(super) fn goes_beyond(&self) -> bool {
         self.options.faults.as_ref().is_some_and(|faults| faults.beyond)
-    }
-
-    /// Whether the cluster can go on without these nodes.
-    pub(super) fn is_survived(&self, lost: impl Fn(NodeId) -> bool) -> bool {
-        self.has_well_quorum(&lost) && self.somebody_is_electable(&lost)
-    }
-
-    fn somebody_is_electable(&self, lost: impl Fn(NodeId) -> bool) -> bool {
-        let is_left = |configuration: &Configuration, voter: NodeId| {
-            !lost(voter) && self.remembers(configuration, voter)
-        };
-        self.nodes.iter().any(|candidate| {
-            let ends = self.checker.last_on_disk(candidate.id);
-            let configuration = self.checker.configuration(self.checker.configured_by(ends));
-            let votes =
-                |voter| is_left(configuration, voter) && self.checker.last_on_disk(voter) <= ends;
-            configuration.is_voter(candidate.id)
-                && is_left(configuration, candidate.id)
-                && configuration.has_quorum(votes)
-        })
     }
 
     /// Whether every configuration that may come into force has a quorum of voters that are well, and not

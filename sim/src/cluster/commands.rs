@@ -257,7 +257,7 @@ impl Sim {
     /// Nodes stay down for ever, if enough others are left, and no change is asked that may need them.
     fn abandon(&mut self) -> Check {
         let abandoned = |node: NodeId| self.nodes[node.0 as usize - 1].abandoned;
-        let enough = !self.is_change_asked() && self.is_survived(abandoned);
+        let enough = !self.is_change_asked() && self.has_well_quorum(abandoned);
         self.nodes.iter_mut().for_each(|node| node.abandoned &= enough);
         self.each(|sim, place| sim.nodes[place].abandoned, Self::crash)
     }
