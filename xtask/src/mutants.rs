@@ -128,6 +128,9 @@ impl Pass {
         command.args(["--baseline=skip", "--colors=never", "--no-times"]);
         // A mutant may fail hundreds of tests, and nobody reads where.
         command.env("RUST_BACKTRACE", "0");
+        // Each job builds beside its own copy of the tree. In a folder that they share, one would run what
+        // another has built of another mutant.
+        command.env_remove("CARGO_TARGET_DIR").env_remove("CARGO_BUILD_TARGET_DIR");
         if survivors_only {
             // A test that does not end has noticed something, too.
             let ended = lines(&list_of(folder, "timeout"))?.join("\n") + "\n";
