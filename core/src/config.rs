@@ -107,7 +107,7 @@ pub struct Limits {
     /// Bytes in one chunk of a snapshot on its way to a follower.
     pub snapshot_chunk_bytes: usize,
     /// The largest snapshot accepted from a leader.
-    pub snapshot_bytes_max: usize,
+    pub snapshot_bytes_max: u64,
 }
 
 impl Default for Limits {

@@ -191,7 +191,6 @@ impl<'a> Args<'a> {
             ("append_bytes_max", &mut limits.append_bytes_max),
             ("apply_entries_max", &mut limits.apply_entries_max),
             ("append_window_bytes_max", &mut limits.append_window_bytes_max),
-            ("snapshot_bytes_max", &mut limits.snapshot_bytes_max),
             ("writes_max", &mut limits.writes_max),
         ] {
             *limit = self.named(name)?.unwrap_or(*limit);
@@ -199,6 +198,7 @@ impl<'a> Args<'a> {
         for (name, limit) in [
             ("snapshot_log_entries", &mut limits.snapshot_log_entries),
             ("log_keep_entries", &mut limits.log_keep_entries),
+            ("snapshot_bytes_max", &mut limits.snapshot_bytes_max),
             ("promotion_lag_max", &mut limits.promotion_lag_max),
         ] {
             *limit = self.named(name)?.unwrap_or(*limit);

@@ -129,7 +129,7 @@ impl Raft {
         let known = self.incoming.take().filter(|incoming| incoming.last == last);
         let incoming = self.incoming.insert(known.unwrap_or(Incoming { last, offset: 0 }));
         let end = offset.saturating_add(data.len() as u64);
-        let fits = end <= self.config.limits.snapshot_bytes_max as u64;
+        let fits = end <= self.config.limits.snapshot_bytes_max;
         if offset == incoming.offset && fits {
             incoming.offset = end;
             self.received = Some(Chunk { meta, offset, data, done });
