@@ -75,6 +75,8 @@ pub struct Task {
     pub goal: Vec<Milestone>,
     /// How it is done for someone who only wants to see it. Then time runs to the goal.
     pub does: Vec<Do>,
+    /// How fast time runs meanwhile, in simulated seconds a second, if there is long to wait.
+    pub pace: Option<u32>,
     /// What there is to say once it is done.
     pub then: Vec<String>,
 }
@@ -109,8 +111,13 @@ pub const FIRST: &str = "start";
 
 /// Every lesson, in the order of learning.
 const GROUPS: &[Group] = &[
-    ("Begin", files!["start", "first-election", "one-write"]),
-    ("When things break", files!["leader-crash"]),
+    ("Begin", files!["start", "first-election", "split-vote", "one-write"]),
+    ("When things break", files!["leader-crash", "who-may-win", "minority-leader", "divergence"]),
+    ("Reads and clocks", files!["stale-read", "lease"]),
+    ("Trouble with networks and disks", files!["disruptive", "one-way", "snapshot", "disk-loss"]),
+    ("Changing the cluster", files!["transfer", "add-server", "joint", "one-step"]),
+    ("The finer points", files!["figure-8", "quorums", "chaos"]),
+    ("Drills for operators", files!["rolling-restart", "two-of-five", "slow-disk"]),
 ];
 
 static LESSONS: LazyLock<Vec<(&'static str, Vec<Lesson>)>> = LazyLock::new(|| {

@@ -29,6 +29,9 @@ pub struct Session {
     pub commands: Vec<(Instant, Command)>,
     /// A run that the simulator's tests found, whole: it takes the place of seed and cluster.
     pub replay: Option<Replay>,
+    /// Leaders of a playground answer reads by lease, on the word that no clock is off by more than so many
+    /// percent (thesis §6.4.1).
+    pub lease: Option<u32>,
     /// The mistake that the code makes.
     pub what_if: Option<&'static WhatIf>,
 }
@@ -55,7 +58,7 @@ impl Default for Session {
 impl Session {
     /// A fresh session: nothing has been done yet.
     pub fn new(seed: u64, cluster: Cluster) -> Self {
-        Self { seed, cluster, commands: Vec::new(), replay: None, what_if: None }
+        Self { seed, cluster, commands: Vec::new(), replay: None, lease: None, what_if: None }
     }
 
     /// The cluster at the beginning.
@@ -63,7 +66,11 @@ impl Session {
         whatif::make(self.what_if);
         match (&self.replay, self.cluster) {
             (Some(replay), _) => replay.begin(),
-            (None, Cluster::Playground(nodes)) => Sim::new(Options::playground(self.seed, nodes)),
+            (None, Cluster::Playground(nodes)) => {
+                let mut options = Options::playground(self.seed, nodes);
+                options.timing.lease_drift_percent = self.lease;
+                Sim::new(options)
+            }
             (None, Cluster::Swarm) => Sim::new(Options::swarm(self.seed)),
         }
     }
@@ -75,6 +82,9 @@ impl Session {
             (None, Cluster::Playground(nodes)) => format!("v1.seed={}.nodes={nodes}", self.seed),
             (None, Cluster::Swarm) => format!("v1.seed={}.run=swarm", self.seed),
         };
+        if let Some(percent) = self.lease {
+            link.push_str(&format!(".lease={percent}"));
+        }
         if let Some(what_if) = self.what_if {
             link.push_str(&format!(".mistake={}", what_if.name));
         }
@@ -116,6 +126,9 @@ impl Session {
             ("nodes", nodes) => {
                 let nodes = nodes.parse().ok().filter(|nodes| (1..=NODES_MAX).contains(nodes))?;
                 self.cluster = Cluster::Playground(nodes);
+            }
+            ("lease", percent) => {
+                self.lease = Some(percent.parse().ok().filter(|percent| *percent < 100)?);
             }
             ("mistake", name) => self.what_if = Some(whatif::named(name)?),
             ("run", "swarm") => self.cluster = Cluster::Swarm,
@@ -223,6 +236,7 @@ mod tests {
             cluster: Cluster::Playground(7),
             commands,
             replay: None,
+            lease: Some(10),
             what_if: whatif::ALL.first(),
         }
     }
@@ -269,6 +283,7 @@ mod tests {
             "v1.nodes=10",
             "v1.speed=1",
             "v1.mistake=none",
+            "v1.lease=100",
             "v1.do=",
             "v1.do=5-crash-99",
             "v1.do=5-crash-1~4-crash-2",

@@ -5,11 +5,27 @@
 #[expect(dead_code, reason = "this visitor clicks, and types little")]
 mod visit;
 
+use raft_web::lesson::course::Course;
 use raft_web::{lesson, whatif};
 use visit::Visit;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_browser);
+
+const TAKEN: &str = include_str!("lessons.txt");
+
+#[wasm_bindgen_test]
+fn lessons_are_the_same_runs_in_a_browser() {
+    for line in TAKEN.lines() {
+        let (name, hashes) = line.split_once(' ').unwrap();
+        let lesson = lesson::named(name).unwrap();
+        let (mut course, mut branches) = Course::at(lesson, lesson.steps.len() - 1);
+        course.finish(&mut branches);
+        assert!(course.is_done(), "{name}");
+        let hash = format!("{:016x}", branches.run().sim().trace_hash());
+        assert_eq!(hashes.split(' ').next_back(), Some(&*hash), "{name}");
+    }
+}
 
 fn address() -> String {
     web_sys::window().unwrap().location().hash().unwrap()

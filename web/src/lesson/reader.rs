@@ -17,7 +17,9 @@
 //! task: Let time run.                 something to do
 //! goal: leader                        when it is done, see `milestone`
 //! do: crash-leader                    how it is done: an act of the page, a command
-//!                                     in the letters of a link, write K V, read K, wait MS, until GOAL
+//!                                     in the letters of a link, write K V, read K, wait MS, until GOAL;
+//!                                     `write K V times N` is N writes
+//! pace: 2                             how fast time runs then, if it is long
 //! then: You have seen an election.    what is said afterwards
 //! ```
 
@@ -76,7 +78,8 @@ fn take(lesson: &mut Lesson, line: &str) -> Option<()> {
 }
 
 const KEYS: &[&str] = &[
-    "lesson", "about", "guided", "step", "opens", "ask", "yes", "no", "task", "goal", "do", "then",
+    "lesson", "about", "guided", "step", "opens", "ask", "yes", "no", "task", "goal", "do", "pace",
+    "then",
 ];
 
 fn of_step(step: &mut Step, key: &str, value: &str) -> Option<()> {
@@ -90,11 +93,18 @@ fn of_step(step: &mut Step, key: &str, value: &str) -> Option<()> {
             step.question.as_mut()?.answers.push(Answer { says, is_right: key == "yes", because });
         }
         "task" => {
-            let task = Task { says: text(), goal: Vec::new(), does: Vec::new(), then: Vec::new() };
+            let task = Task {
+                says: text(),
+                goal: Vec::new(),
+                does: Vec::new(),
+                pace: None,
+                then: Vec::new(),
+            };
             step.task = Some(task);
         }
         "goal" => step.task.as_mut()?.goal = milestones(value)?,
-        "do" => step.task.as_mut()?.does.push(doing(value)?),
+        "do" => step.task.as_mut()?.does.extend(doing(value)?),
+        "pace" => step.task.as_mut()?.pace = Some(value.parse().ok().filter(|pace| *pace > 0)?),
         "then" => step.task.as_mut()?.then.push(text()),
         // A paragraph of what came before it.
         _ => match &mut step.task {
@@ -106,20 +116,28 @@ fn of_step(step: &mut Step, key: &str, value: &str) -> Option<()> {
     Some(())
 }
 
+/// The most often that something is done in one line: enough to fill a log beyond what a leader keeps.
+const TIMES_MAX: usize = 100;
+
 fn milestones(text: &str) -> Option<Vec<Milestone>> {
     text.split(" and ").map(Milestone::read).collect()
 }
 
-fn doing(text: &str) -> Option<Do> {
+fn doing(text: &str) -> Option<Vec<Do>> {
     let words: Vec<&str> = text.split(' ').collect();
-    Some(match words[..] {
+    if let [what @ .., "times", times] = &words[..] {
+        let times = times.parse().ok().filter(|times| *times <= TIMES_MAX)?;
+        let once = doing(&what.join(" "))?;
+        return Some(std::iter::repeat_n(once, times).flatten().collect());
+    }
+    Some(vec![match words[..] {
         ["write", key, value] => Do::Write(key.to_owned(), value.to_owned()),
         ["read", key] => Do::Read(key.to_owned()),
         ["wait", ms] => Do::Wait(Duration::from_millis(ms.parse().ok()?)),
         ["until", ..] => Do::Until(milestones(text.strip_prefix("until ")?)?),
         [act] => Do::Press(act.to_owned()),
         _ => return None,
-    })
+    }])
 }
 
 #[cfg(test)]

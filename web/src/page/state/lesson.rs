@@ -1,7 +1,7 @@
 //! The lesson beside the stage: a visitor's way through it.
 
 use super::{Result, State, find};
-use crate::controls::Learn;
+use crate::controls::{self, Learn, Notch};
 use crate::draw;
 use crate::lesson::course::{Course, Help};
 use crate::lesson::{self, Place};
@@ -20,6 +20,8 @@ pub(super) struct Learning {
     course: Option<Course>,
     /// Whether all lessons are shown to choose from.
     lists: bool,
+    /// The visitor's own speed, while a task is done for them at another.
+    notch: Option<Notch>,
     /// When the step was done, by the browser's clock.
     step_at: Option<f64>,
 }
@@ -86,8 +88,16 @@ impl State {
                     self.learning.course.as_mut().filter(|course| !course.is_done())
                 {
                     course.begin_help(self.branches.run());
+                    let pace = course.step().task.as_ref().and_then(|task| task.pace);
+                    if let Some(pace) = pace {
+                        self.learning.notch.get_or_insert(self.notch);
+                        self.notch = controls::notch_near(f64::from(pace));
+                    }
                     self.playing = true;
                     self.frame_at = None;
+                    if self.wants_narrow.matches() {
+                        find(&self.root, ".scene")?.scroll_into_view();
+                    }
                 }
             }
             Learn::Next => self.turn(true)?,
@@ -125,6 +135,9 @@ impl State {
         }
         let paused = self.branches.run_mut().advance(until, 1, self.pause);
         let is_ticked = course.notice(self.branches.run());
+        if !course.is_helping() {
+            self.notch = self.learning.notch.take().unwrap_or(self.notch);
+        }
         paused || (is_ticked && !course.lesson().is_guided)
     }
 
