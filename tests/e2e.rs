@@ -64,3 +64,43 @@ fn leader_is_elected_crashed_by_a_click_and_replaced_and_the_console_stays_clean
     let console = browser.console();
     assert!(console.is_empty(), "the browser's console must stay clean: {console:#?}");
 }
+
+#[test]
+fn message_is_dropped_and_a_link_is_cut_by_pointer_by_tap_and_by_keys() {
+    let site = Site::serve(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../web/dist"));
+    let browser = Browser::start();
+    browser.open(&site.address("/#v1.seed=2.nodes=5.at=30-0000000000000000"));
+    browser.wait_for(".message", ELECTION_MAX);
+    let count = |selector: &str| {
+        browser.script(&format!("return String(document.querySelectorAll({selector:?}).length)"))
+    };
+
+    // A click on a message, where it hangs, and one on what can be done with it.
+    browser.press_at(browser.point_of(".message:last-child .reach", 0.5), "mouse");
+    browser.wait_for(".message.selected", ELECTION_MAX);
+    browser.press_at(browser.point_of("#dock [data-act^='do:drop-']", 0.5), "mouse");
+    browser.wait_for(".message.lost", ELECTION_MAX);
+    assert!(browser.script("return location.hash").contains("-drop-"));
+
+    // A link by the mouse: its line runs along the diagonal of its box, and its middle is free of nodes.
+    let link = |pair: &str| format!(".link[data-act='link:{pair}'] .reach");
+    browser.press_at(browser.point_of(&link("3-5"), 0.3), "mouse");
+    browser.wait_for(".link.selected[data-act='link:3-5']", ELECTION_MAX);
+    browser.press_at(browser.point_of("#dock [data-act='do:cut-3-5~cut-5-3']", 0.5), "mouse");
+    browser.wait_for(".link.cut[data-act='link:3-5']", ELECTION_MAX);
+
+    // Another by a finger.
+    browser.press_at(browser.point_of(&link("1-2"), 0.5), "touch");
+    browser.wait_for(".link.selected[data-act='link:1-2']", ELECTION_MAX);
+    browser.press_at(browser.point_of("#dock [data-act='do:cut-1-2~cut-2-1']", 0.5), "touch");
+    browser.wait_for(".link.cut[data-act='link:1-2']", ELECTION_MAX);
+
+    // A third by keys alone: the connection after that, and cut it.
+    browser.keys("cx");
+    browser.wait_for(".link.cut[data-act='link:1-3']", ELECTION_MAX);
+    assert_eq!(count(".link.cut"), "3");
+    browser.keys("h");
+    assert_eq!(count(".link.cut"), "0");
+    // A link that names another run than it opens says so; nothing else may be on the console.
+    assert_eq!(browser.console(), Vec::<serde_json::Value>::new());
+}

@@ -48,7 +48,8 @@ pub struct Flight {
     pub lost: bool,
     /// It stays where it is.
     pub held: bool,
-    /// How much of its way it had behind it at [`Flight::since`], in millionths.
+    /// How much of its way it had behind it at [`Flight::since`], in millionths; 0 if no command has changed
+    /// how it travels.
     pub share_ppm: u32,
     /// When a command last changed how it travels; when it was sent, if none did.
     pub since: Instant,
@@ -75,7 +76,8 @@ impl Flight {
             true => self.arrives_at - self.since,
             false => self.arrives_at - now,
         };
-        (self.share_ppm, self.since) = (self.share_ppm_at(now), now);
+        // More than nothing, so that it shows that the way was changed.
+        (self.share_ppm, self.since) = (self.share_ppm_at(now).max(1), now);
         self.arrives_at = now + left;
     }
 }

@@ -76,6 +76,41 @@ impl Browser {
         self.post(&format!("/element/{element}/click"), json!({}));
     }
 
+    /// Presses the mouse, or a finger, on a point of the page.
+    pub(crate) fn press_at(&self, (x, y): (f64, f64), kind: &str) {
+        let pointer = json!({ "type": "pointer", "id": kind, "parameters": { "pointerType": kind },
+            "actions": [
+                { "type": "pointerMove", "duration": 0, "x": x.round(), "y": y.round() },
+                { "type": "pointerDown", "button": 0 },
+                { "type": "pointerUp", "button": 0 },
+            ] });
+        self.post("/actions", json!({ "actions": [pointer] }));
+    }
+
+    /// Types keys, one after the other, into whatever has the focus.
+    pub(crate) fn keys(&self, keys: &str) {
+        let typed = keys.chars().flat_map(|key| {
+            ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": key.to_string() }))
+        });
+        let typed: Vec<Value> = typed.collect();
+        self.post(
+            "/actions",
+            json!({ "actions": [{ "type": "key", "id": "keys", "actions": typed }] }),
+        );
+    }
+
+    /// Where an element is in the window: the point at this share of the diagonal of its box.
+    pub(crate) fn point_of(&self, selector: &str, share: f64) -> (f64, f64) {
+        let box_is = self.script(&format!(
+            "const {{x, y, width, height}} = document.querySelector({}).getBoundingClientRect(); \
+             return `${{x}} ${{y}} ${{width}} ${{height}}`",
+            Value::from(selector)
+        ));
+        let sides: Vec<f64> =
+            box_is.split(' ').map(|side| side.parse().expect("a length")).collect();
+        (sides[0] + sides[2] * share, sides[1] + sides[3] * share)
+    }
+
     pub(crate) fn attribute(&self, selector: &str, name: &str) -> String {
         let script = format!(
             "return document.querySelector({}).getAttribute({})",

@@ -60,8 +60,10 @@ impl Layout {
     /// The stage for `nodes` nodes, in a frame so many times as high as wide.
     pub fn new(nodes: usize, narrow: bool, aspect: f64) -> Self {
         let crowded = (nodes as f64 - 5.0).max(0.0);
+        let wide = 680.0 + 25.0 * crowded;
         let (width, height, radius) = match narrow {
-            false => (760.0, 760.0 * aspect.clamp(0.55, 0.9), 44.0 - 3.0 * crowded),
+            // The fewer there are, the less room they need, and the larger everything is drawn.
+            false => (wide, wide * aspect.clamp(0.55, 0.9), 44.0 - 3.0 * crowded),
             true => (390.0, 400.0, 36.0 - 3.0 * crowded),
         };
         let mut layout =

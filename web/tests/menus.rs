@@ -238,6 +238,17 @@ fn message_is_dropped_held_released_delayed_doubled_and_delivered() {
         lost.lost && lost.at.distance(at) < 1.0 && !item(&see(&dropped, picked), "Drop").enabled
     );
 
+    // Also one that has only just been sent.
+    let mut at_once = led(3);
+    let known: Vec<u64> = see(&at_once, None).messages.iter().map(|message| message.id).collect();
+    let fresh =
+        |scene: &Scene| scene.messages.iter().find(|message| !known.contains(&message.id)).cloned();
+    let fresh = fresh(&until(&mut at_once, |scene| fresh(scene).is_some())).expect("just sent");
+    press(&mut at_once, Picked::Message(fresh.id), "Drop");
+    assert!(
+        see(&at_once, None).messages.iter().any(|message| message.id == fresh.id && message.lost)
+    );
+
     let mut held = run.fork();
     press(&mut held, picked, "Hold");
     held.advance(held.sim().now() + Duration::from_secs(1), u64::MAX, None);
@@ -327,7 +338,12 @@ fn request_is_followed_from_the_asking_to_the_answer() {
     }
     assert_eq!(
         stages,
-        ["waits for node ", "entry  is on  disks", "entry  is committed, the answer comes"]
+        [
+            "waits for node ",
+            "entry  is on  disk",
+            "entry  is on  disks",
+            "entry  is committed, the answer comes"
+        ]
     );
 }
 

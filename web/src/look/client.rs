@@ -78,7 +78,11 @@ fn in_log(sim: &Sim, asking: &Asking) -> Option<String> {
     let has = |node: &&raft_sim::Node| {
         node.replica().is_some_and(|replica| replica.raft().log().durable() >= index)
     };
-    Some(format!("entry {index} is on {} disks", sim.nodes().filter(has).count()))
+    let disks = match sim.nodes().filter(has).count() {
+        1 => "1 disk".to_owned(),
+        disks => format!("{disks} disks"),
+    };
+    Some(format!("entry {index} is on {disks}"))
 }
 
 fn request(id: u64, operation: &Operation) -> Request {

@@ -20,7 +20,7 @@ pub(super) fn message(sim: &Sim, view: &View, stage: &Stage, flight: &Flight) ->
     let share = if view.still { 0.5 } else { way(flight, sim.now()) };
     // What is lost gets half-way, falls there, and is gone; what a command drops falls where it is.
     let turned = f64::from(flight.share_ppm) / 1e6;
-    let falls_at = if flight.lost && flight.since > flight.sent_at { turned } else { 0.5 };
+    let falls_at = if flight.lost && flight.share_ppm > 0 { turned } else { 0.5 };
     let lost = (flight.lost || cut) && share >= falls_at;
     if lost && share > falls_at + (1.0 - falls_at) / 2.0 {
         return None;
@@ -36,7 +36,7 @@ pub(super) fn message(sim: &Sim, view: &View, stage: &Stage, flight: &Flight) ->
         heading: lane.heading(share),
         lost,
         held: flight.held,
-        late: flight.since > flight.sent_at && !flight.held && !flight.lost,
+        late: flight.share_ppm > 0 && !flight.held && !flight.lost,
         can_double: matches!(flight.cargo, Cargo::Peer(_)),
         selected: view.picked == Some(Picked::Message(flight.id)),
         says: format!("{} to {}: {}", flight.from, flight.to, flight.cargo),
