@@ -340,6 +340,7 @@ fn request_is_followed_from_the_asking_to_the_answer() {
         stages,
         [
             "waits for node ",
+            "entry  is only in memory",
             "entry  is on  disk",
             "entry  is on  disks",
             "entry  is committed, the answer comes"

@@ -78,11 +78,11 @@ fn in_log(sim: &Sim, asking: &Asking) -> Option<String> {
     let has = |node: &&raft_sim::Node| {
         node.replica().is_some_and(|replica| replica.raft().log().durable() >= index)
     };
-    let disks = match sim.nodes().filter(has).count() {
-        1 => "1 disk".to_owned(),
-        disks => format!("{disks} disks"),
-    };
-    Some(format!("entry {index} is on {disks}"))
+    Some(match sim.nodes().filter(has).count() {
+        0 => format!("entry {index} is only in memory"),
+        1 => format!("entry {index} is on 1 disk"),
+        disks => format!("entry {index} is on {disks} disks"),
+    })
 }
 
 fn request(id: u64, operation: &Operation) -> Request {
