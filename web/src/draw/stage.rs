@@ -122,11 +122,12 @@ fn link(scene: &Scene, link: &Link) -> Mark {
             Mark::of("path", "break").set("d", glyph).set("transform", turned(part(0.5), heading)),
         );
     }
-    // Each word stands near the end that messages come from.
-    for (trouble, share) in [(link.there, 0.27), (link.back, 0.73)] {
-        let words = trouble_words(trouble);
+    // Each direction has its words on its own lane.
+    for (trouble, from, to) in [(link.there, a, b), (link.back, b, a)] {
+        let (words, r) = (trouble_words(trouble), scene.layout.radius);
         if !words.is_empty() {
-            mark = mark.with(pill("pill", part(share), &words));
+            let lane = scene.layout.lane((from, r), (to, r));
+            mark = mark.with(pill("pill", lane.at(0.45), &words));
         }
     }
     if scene.fast {
