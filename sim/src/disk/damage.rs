@@ -105,9 +105,13 @@ impl Disk {
         random: &mut Random,
     ) -> bool {
         let whole = self.synced.segments[&number].clone();
-        // Mostly where something stands.
+        if whole.is_empty() {
+            return false;
+        }
+        // Mostly where something stands. A file that was never more than opened may have been cut short.
         let end = records.iter().rfind(|record| record.segment == number);
-        let used = 0..end.map_or(SEGMENT_HEADER_BYTES as usize, |record| record.bytes.end);
+        let end = end.map_or(SEGMENT_HEADER_BYTES as usize, |record| record.bytes.end);
+        let used = 0..end.min(whole.len());
         let within = if random.chance(100_000) { 0..whole.len() } else { used };
         let (hit, bytes) = match damage {
             Damage::Vanish => (0..whole.len(), None),
