@@ -104,3 +104,31 @@ fn message_is_dropped_and_a_link_is_cut_by_pointer_by_tap_and_by_keys() {
     // A link that names another run than it opens says so; nothing else may be on the console.
     assert_eq!(browser.console(), Vec::<serde_json::Value>::new());
 }
+
+#[test]
+fn first_visit_is_guided_and_a_lesson_is_taken_to_its_end() {
+    let site = Site::serve(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../web/dist"));
+    let browser = Browser::start();
+    browser.open(&site.address("/"));
+    browser.wait_for("#play[aria-pressed=true]", ELECTION_MAX);
+    assert_eq!(browser.text("#lesson-title"), "Half a minute of Raft");
+    browser.wait_for("#lesson .dots .past:nth-child(2)", ELECTION_MAX);
+
+    browser.click("[data-act=lessons]");
+    browser.click("[data-act='lesson:slow-disk']");
+    for step in 1..=3 {
+        let address = browser.script("return location.hash");
+        assert_eq!(address, format!("#v1.lesson=slow-disk.step={step}"));
+        (0..6).for_each(|_| browser.click("[data-act=faster]"));
+        browser.click("[data-act=lesson-help]");
+        browser.wait_for("#lesson .task.done", ELECTION_MAX);
+        if step < 3 {
+            browser.click("[data-act=lesson-next]");
+        }
+    }
+    browser.click("[data-act=lesson-leave]");
+    let link = browser.script("return location.hash");
+    assert!(link.contains("-slowdisk-"), "what was done stays in the address: {link}");
+    let console = browser.console();
+    assert!(console.is_empty(), "the browser's console must stay clean: {console:#?}");
+}

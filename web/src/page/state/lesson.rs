@@ -11,7 +11,7 @@ use raft_core::time::Instant;
 use wasm_bindgen::JsCast;
 
 /// How long a step that goes on by itself stays after it is done, in milliseconds: to read what it says.
-const STAY_MS: f64 = 4_500.0;
+const STAY_MS: f64 = 3_500.0;
 
 /// What is beside the stage of it.
 #[derive(Default)]
