@@ -33,12 +33,6 @@ impl Sim {
             node.map(|node| Member { id, address: address(id), incarnation: node.life() })
         };
         let change = |change| Request::Change { change, dry_run: false };
-        let is_known = |node: NodeId| (1..=self.nodes.len() as u64).contains(&node.0);
-        if let Command::Add { node, .. } | Command::Replace { by: node, .. } = &command
-            && !is_known(*node)
-        {
-            return Ok(());
-        }
         let request = match command {
             Command::Add { node, goal } => {
                 member(node).map(|member| change(Change::Add { member, goal }))
