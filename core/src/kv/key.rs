@@ -90,7 +90,8 @@ mod tests {
             let (key, next) = (Key::new(&of(length)), Key::new(&of(length + 1)));
             assert_eq!((key.as_bytes(), key.to_bytes()), (&of(length)[..], of(length).into()));
             assert_eq!((key.cmp(&next), key == next), (Ordering::Less, false));
-            assert_eq!(key.cmp(&Key::new(&of(length))), Ordering::Equal);
+            let same = Key::new(&of(length));
+            assert_eq!((key.cmp(&same), key == same), (Ordering::Equal, true));
         }
         assert!(Key::new(b"b") > Key::new(b"a zero at the end of a short key is not read\0"));
         assert_eq!(format!("{:?}", Key::new(b"a")), "[97]");
