@@ -1,11 +1,13 @@
 //! The segments of a log: when one begins, and when it goes.
 
+use crate::disk::Disk;
 use crate::flip_every_bit;
 use crate::log::{HEADER, record};
 use crate::run::{LIFE, NODE, run, runs};
-use raft_core::id::Index;
+use raft_core::id::{Index, Term};
+use raft_core::raft::HardState;
 use raft_core::wal::snapshot::encode;
-use raft_core::wal::{Op, SegmentHeader};
+use raft_core::wal::{Damage, Op, SegmentHeader, Write};
 use std::collections::BTreeMap;
 
 #[test]
@@ -76,4 +78,31 @@ fn what_a_node_writes_does_not_show_that_it_has_started_again() {
             );
         }
     }
+}
+
+/// Of a log without entries no record says where it went on; that older segments are gone says enough.
+#[test]
+fn a_log_whose_older_segments_are_gone_does_not_pass_for_one_that_never_had_a_snapshot() {
+    let mut disk = Disk::default();
+    let mut wal = disk.wal(NODE, LIFE, 512).expect("an empty disk is not damaged");
+    let mut durably = |disk: &mut Disk, write: &Write| {
+        let ops = wal.append(write);
+        disk.carry_out(ops.clone());
+        wal.synced();
+        ops
+    };
+    for term in 1.. {
+        let hard_state = Some(HardState { term: Term(term), vote: None });
+        durably(&mut disk, &Write { hard_state, ..Write::default() });
+        if disk.segments.len() == 2 {
+            break;
+        }
+    }
+    let installed = |write: &&Write| write.replaces_log;
+    let installed = run(512).writes.iter().find(installed).expect("one is").clone();
+    let ops = durably(&mut disk, &installed);
+    let (segment, start, _) = record(&ops);
+    assert_eq!((segment, disk.segments.len()), (2, 1), "the first is gone");
+    disk.segments.get_mut(&segment).expect("it stays")[start + 40] ^= 1;
+    assert_eq!(disk.replay(), Err(Damage::Missing { segment: 1 }));
 }

@@ -213,7 +213,7 @@ fn parts_that_make_no_state_are_refused_whatever_their_checksum() {
     let whole: &[&[u8]] = &[&start, &a, &b, &first, &second];
     assert!(decode(&snapshot_of(whole)).is_ok());
     let too_long: &[u8] = &[&a[..], &[0]].concat();
-    let wrong: [(&str, &[&[u8]]); 9] = [
+    let wrong: [(&str, &[&[u8]]); 10] = [
         ("nothing at all", &[]),
         ("no start", &[&a, &b]),
         ("two starts", &[&start, &start]),
@@ -221,6 +221,7 @@ fn parts_that_make_no_state_are_refused_whatever_their_checksum() {
         ("a key twice", &[&start, &a, &a]),
         ("a key behind a session", &[&start, &a, &first, &b]),
         ("falling sessions", &[&start, &second, &first]),
+        ("a session twice", &[&start, &first, &first]),
         ("a session that was forgotten", &[&start, &session_part(1, 3, 1, &written)]),
         ("a part with something behind it", &[&start, too_long]),
     ];

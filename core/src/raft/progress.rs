@@ -167,3 +167,22 @@ impl Progress {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_acknowledged_makes_room_for_as_many_bytes_as_it_had() {
+        let limits = Limits { append_window_bytes_max: 100, ..Limits::default() };
+        let mut progress = Progress::new(Epoch::default(), Incarnation(1), Index(0));
+        progress.matched(Index(0), Round::default());
+        progress.sent(Index(1), 60);
+        progress.sent(Index(2), 60);
+        assert!(!progress.has_room(&limits));
+        progress.matched(Index(1), Round::default());
+        assert!(progress.has_room(&limits));
+        progress.sent(Index(3), 60);
+        assert!(!progress.has_room(&limits));
+    }
+}
