@@ -9,8 +9,16 @@ use raft_web::whatif;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 const FILE: &str = "tests/lessons.txt";
+
+/// The mistake that the code makes is one for the whole process: tests that play take turns.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The lesson's steps, and the fingerprint at the end of each.
 fn taken(lesson: &'static Lesson) -> String {
@@ -35,6 +43,7 @@ fn taken(lesson: &'static Lesson) -> String {
 
 #[test]
 fn every_lesson_comes_to_its_last_milestone_by_the_same_run() {
+    let _turn = turn();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE);
     let known = fs::read_to_string(&path).unwrap_or_default();
     let mut lines: BTreeMap<&str, &str> =
@@ -80,6 +89,7 @@ fn every_step_can_be_read_without_touching_anything() {
 
 #[test]
 fn task_that_is_done_in_another_way_is_done() {
+    let _turn = turn();
     let lesson = lesson::named("start").expect("the first lesson");
     let (mut course, mut branches) = Course::at(lesson, 2);
     // Not as the lesson would: there is a write under way.
@@ -94,6 +104,7 @@ fn task_that_is_done_in_another_way_is_done() {
 
 #[test]
 fn step_that_is_skipped_begins_as_if_it_had_been_done() {
+    let _turn = turn();
     let lesson = lesson::named("start").expect("the first lesson");
     let (mut course, branches) = Course::at(lesson, 0);
     let prepared = course.next(branches.run()).expect("a run in which the first task was done");

@@ -6,9 +6,17 @@ use raft_web::look::checks::{self, State};
 use raft_web::run::Run;
 use raft_web::session::Session;
 use raft_web::whatif::{self, WhatIf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The longest scenario, in steps.
 const STEPS_MAX: u64 = 5_000;
+
+/// The mistake that the code makes is one for the whole process: tests that play take turns.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn played(what_if: &'static WhatIf, is_made: bool) -> Run {
     let session = Session::from_link(&format!("v1.{}", what_if.shows)).expect("a good session");
@@ -20,6 +28,7 @@ fn played(what_if: &'static WhatIf, is_made: bool) -> Run {
 
 #[test]
 fn right_code_passes_every_scenario() {
+    let _turn = turn();
     for what_if in whatif::ALL {
         let run = played(what_if, false);
         assert_eq!(run.sim().violation(), None, "{}", what_if.name);
@@ -33,6 +42,7 @@ fn right_code_passes_every_scenario() {
     ignore = "this build makes no mistakes; cargo xtask seeded-bugs --slice"
 )]
 fn every_mistake_is_caught_in_its_scenario() {
+    let _turn = turn();
     for what_if in whatif::ALL {
         let mut run = played(what_if, true);
         let violation = run.sim().violation().cloned();
