@@ -18,6 +18,8 @@ pub(super) struct Calm {
     elections: u64,
     /// Nodes that had been told to stand.
     told: u64,
+    /// Lives that had been lost.
+    lives_lost: u64,
     until: Instant,
 }
 
@@ -32,7 +34,8 @@ impl Sim {
         // Long enough for the slowest clock, and then for the leader to be heard again.
         let (heard_again_at, until) = (self.now + timeout * 2, self.now + timeout * 3);
         let (elections, told) = (self.counters.elections, self.operator.told);
-        self.calm = Some(Calm { elections, told, until });
+        let lives_lost = self.counters.lives_lost;
+        self.calm = Some(Calm { elections, told, lives_lost, until });
         self.queue.at(until, Event::Verdict);
         let Some((leader, deaf)) = self.who_goes_deaf() else { return Ok(()) };
         self.watch.sometimes.hit(Point::DeafNode);
@@ -56,17 +59,19 @@ impl Sim {
     }
 
     /// Whether the calm was one, if it is over.
-    pub(super) fn judge_calm(&mut self, Calm { elections, told, until }: Calm) -> Check {
+    pub(super) fn judge_calm(&mut self, calm: Calm) -> Check {
+        let Calm { elections, told, lives_lost, until } = calm;
         if self.now < until {
             return Ok(());
         }
-        let is_undisturbed = self.counters.elections == elections;
-        if is_undisturbed && self.has_converged() {
+        let is_led_on = self.counters.elections == elections;
+        if is_led_on && self.has_converged() {
             return self.end();
         }
-        if is_undisturbed || self.operator.told > told {
-            // A word from before the healing came late: a write is under way still, or leadership was handed
-            // over. Once more, and there is time enough for it again.
+        let is_disturbed = self.operator.told > told || self.counters.lives_lost > lives_lost;
+        if is_led_on || is_disturbed {
+            // A word from before the healing came late: a write is under way still, leadership was handed over,
+            // or an older copy was found to be one. Once more, and there is time enough for it again.
             self.calm = None;
             self.await_verdict();
             return self.look_for_the_end();

@@ -76,6 +76,7 @@ impl Sim {
             // From the end of all faults on nothing goes wrong any more.
             Command::ReplayMessages if self.ending => Ok(()),
             Command::ReplayMessages => {
+                self.workload.may_be_doubled();
                 for flight in self.network.replay(self.now) {
                     self.counters.messages += 1;
                     self.queue.at(flight.arrives_at, Event::Arrive(Box::new(flight)));
