@@ -27,8 +27,9 @@ impl Checker {
         self.nodes.get(&node).is_some_and(|seen| seen.memory.hard_state == hard_state)
     }
 
-    /// How far a node's log may go when it acts next, and the entries with the configurations by which it
-    /// may act then: what is not durable may be lost, and what is not committed may be replaced.
+    /// How far a node's log may go when it acts next without the last committed entry, and the entries with
+    /// the configurations by which it may act then: what is not durable may be lost, what is not committed may
+    /// be replaced, and what it lacks of the committed log may be on its way to it.
     pub fn may_act_by(&self, node: NodeId) -> (EntryId, Vec<EntryId>) {
         let Some(seen) = self.nodes.get(&node) else { return Default::default() };
         let Seen { log, memory, commit, .. } = &**seen;
@@ -41,6 +42,12 @@ impl Checker {
         let mut ends = on_disk;
         let mut configured: Vec<EntryId> = vec![self.chains.configured_by(on_disk)];
         for id in in_memory {
+            ends = ends.max(id);
+            configured.push(self.chains.configured_by(id));
+        }
+        let last_but_one = self.committed().0.saturating_sub(1);
+        for index in on_disk.index.next().0..=last_but_one {
+            let id = EntryId { term: self.committed[index as usize - 1].term, index: Index(index) };
             ends = ends.max(id);
             configured.push(self.chains.configured_by(id));
         }
