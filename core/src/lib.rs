@@ -28,6 +28,7 @@
 
 #![warn(missing_docs)]
 
+mod binary;
 pub mod config;
 pub mod error;
 pub mod id;

@@ -85,18 +85,6 @@ pub enum PeerBody {
     },
 }
 
-impl Envelope {
-    /// About how many bytes it is on the wire.
-    pub(crate) fn bytes(&self) -> usize {
-        32 + match &self.body {
-            PeerBody::Raft(message) => message.bytes(),
-            PeerBody::Forward { request, .. } => request.bytes(),
-            PeerBody::Forwarded { response: Ok(reply), .. } => reply.bytes(),
-            PeerBody::Forwarded { response: Err(_), .. } => 0,
-        }
-    }
-}
-
 /// What a node wants done. Lanes are independent of each other: see the [driver contract](crate).
 #[derive(Clone, Debug, Default, PartialEq)]
 #[must_use]

@@ -165,18 +165,6 @@ pub struct FollowerStatus {
 }
 
 impl Request {
-    /// About how many bytes it is on the wire.
-    pub(crate) fn bytes(&self) -> usize {
-        64 + match self {
-            Self::Write { write, .. } => write.bytes(),
-            Self::Read { read: Read::Get { key }, .. } => key.len(),
-            Self::Read { read: Read::List { .. }, .. }
-            | Self::Status
-            | Self::Change { .. }
-            | Self::Transfer { .. } => 0,
-        }
-    }
-
     /// Refuses a request that is over a limit, before it goes anywhere.
     pub fn check(&self, limits: &Limits) -> Result<(), Error> {
         let within = |limit: usize, actual: usize| match actual > limit {
@@ -220,19 +208,6 @@ impl From<Found> for Reply {
 }
 
 impl Reply {
-    /// About how many bytes it is on the wire.
-    pub(crate) fn bytes(&self) -> usize {
-        let of = |item: &Item| 32 + item.key.len() + item.value.as_ref().map_or(0, Bytes::len);
-        64 + match self {
-            Self::Item(item) => of(item),
-            Self::Page { items, .. } => items.iter().map(of).sum(),
-            Self::Written { .. }
-            | Self::Status(_)
-            | Self::Changed(_)
-            | Self::Transferred { .. } => 0,
-        }
-    }
-
     /// The reply to a write, with the number of its copies if that was asked.
     pub fn written(written: Written, copies: Option<Copies>) -> Self {
         Self::Written { revision: written.revision, existed: written.existed, copies }

@@ -7,6 +7,7 @@
 //! [`Frame::Request`] and receives [`Frame::Response`], many at a time and in any order, and after a
 //! [`Frame::Watch`] a [`Frame::Sighting`] from time to time.
 
+use crate::binary;
 use crate::error::Error;
 use crate::id::{ClusterId, Incarnation, Index, NodeId, Start, Term};
 use crate::replica::Envelope;
@@ -136,24 +137,7 @@ impl std::error::Error for DecodeError {}
 impl Frame {
     /// The frame as a binary message.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.bytes());
-        bytes.push(VERSION);
-        postcard::to_extend(self, bytes).expect("frames always encode")
-    }
-
-    /// About how long the frame is, in bytes, so that it is written without being moved.
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Peer(batch) => batch.iter().map(Envelope::bytes).sum(),
-            Self::Request { request, .. } => request.bytes(),
-            Self::Response { response: Ok(reply), .. } => reply.bytes(),
-            Self::Response { response: Err(_), .. }
-            | Self::Hello(_)
-            | Self::Welcome(_)
-            | Self::Goodbye(_)
-            | Self::Watch => 64,
-            Self::Sighting(_) => 1024,
-        }
+        binary::encode(&[VERSION], self)
     }
 
     /// A binary message as a frame. Allocates no more than a small multiple of `bytes`.

@@ -1,7 +1,7 @@
 //! What the store can do, and what comes of it.
 
 use crate::id::{ClientId, Index, Sequence};
-use crate::text;
+use crate::{binary, text};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -134,10 +134,7 @@ pub struct Command {
 impl Command {
     /// The command as it stands in the log.
     pub fn encode(&self) -> Bytes {
-        // As long as it is and no longer: it is kept for as long as its value.
-        let length = postcard::experimental::serialized_size(self);
-        let bytes = Vec::with_capacity(length.expect("commands always encode"));
-        postcard::to_extend(self, bytes).expect("commands always encode").into()
+        binary::encode(&[], self).into()
     }
 
     /// The command that stands in the log as `bytes`; `None` if it is none. A value that makes up most of
@@ -169,15 +166,6 @@ impl Command {
 }
 
 impl Write {
-    /// How many bytes its key, its value and what is expected of them have.
-    pub fn bytes(&self) -> usize {
-        let expected = match self.condition() {
-            Condition::Value(value) => value.len(),
-            Condition::Any | Condition::Absent | Condition::Revision(_) => 0,
-        };
-        self.key().len() + self.value().map_or(0, Bytes::len) + expected
-    }
-
     /// The key it is about.
     pub fn key(&self) -> &Bytes {
         match self {

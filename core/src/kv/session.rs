@@ -5,9 +5,10 @@
 //! remembers the newest number of each session with its reply, and answers a retry from it.
 //!
 //! The table is bounded: when it is full, the sessions that have been idle longest, by log position, are
-//! forgotten, a part of them at once. A write of a session that is not in the table is a new session's first if the session was opened after
-//! everything that was ever forgotten, and might be a retry of a forgotten write if not. In that case
-//! it is refused. So opening needs no entry of its own, and forgetting never lets a write apply twice.
+//! forgotten, a part of them at once. A write of a session that is not in the table is a new session's
+//! first if the session was opened after everything that was ever forgotten, and might be a retry of a
+//! forgotten write if not. In that case it is refused. So opening needs no entry of its own, and
+//! forgetting never lets a write apply twice.
 
 use crate::error::Error;
 use crate::id::{ClientId, Index, Sequence};

@@ -40,17 +40,6 @@ impl Entry {
     }
 }
 
-impl Message {
-    /// About how many bytes it is on the wire.
-    pub(crate) fn bytes(&self) -> usize {
-        64 + match &self.body {
-            Body::AppendEntries { entries, .. } => entries.iter().map(Entry::size).sum(),
-            Body::InstallSnapshot { data, .. } => 512 + data.len(),
-            _ => 0,
-        }
-    }
-}
-
 /// What a snapshot stands for; the state itself travels beside it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotMeta {

@@ -1,5 +1,6 @@
 //! One record: a write as bytes.
 
+use crate::binary;
 use crate::id::Index;
 use crate::raft::HardState;
 use crate::raft::message::{Entry, SnapshotMeta};
@@ -42,11 +43,7 @@ pub(crate) struct Record {
 
 /// A record as bytes, and its checksum.
 pub(crate) fn encode(body: &Body, position: u64, synced: u64, link: u32) -> (Vec<u8>, u32) {
-    // About as long as it will be, so that it is written without being moved.
-    let entries: usize = body.entries.iter().map(Entry::size).sum();
-    let mut record = Vec::with_capacity(HEADER_BYTES + 64 + entries);
-    record.resize(HEADER_BYTES, 0);
-    record = postcard::to_extend(body, record).expect("records always encode");
+    let mut record = binary::encode(&[0; HEADER_BYTES], body);
     let length = u32::try_from(record.len() - HEADER_BYTES).expect("writes are below 4 GiB");
     record[0..4].copy_from_slice(&length.to_le_bytes());
     record[8..16].copy_from_slice(&position.to_le_bytes());

@@ -1,0 +1,15 @@
+//! Values as bytes: the binary form of all that is sent and stored.
+
+use serde::Serialize;
+
+/// Room is made in multiples of this, in bytes, as allocators do: records are padded to it.
+const WORD_BYTES: usize = 8;
+
+/// `value` behind `prefix`, in a buffer that is made as long as it takes: one that grows on the way is copied
+/// again and again, and ends longer than it need be.
+pub(crate) fn encode(prefix: &[u8], value: &impl Serialize) -> Vec<u8> {
+    let length = postcard::experimental::serialized_size(value).expect("our values always encode");
+    let mut bytes = Vec::with_capacity((prefix.len() + length).next_multiple_of(WORD_BYTES));
+    bytes.extend_from_slice(prefix);
+    postcard::to_extend(value, bytes).expect("our values always encode")
+}
