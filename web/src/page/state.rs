@@ -3,17 +3,16 @@
 mod asks;
 mod checks;
 mod lesson;
+mod picture;
 mod time;
 
 use super::Result;
 use crate::branches::Branches;
 use crate::controls::{self, Action, NOTCHES, Notch, Panel};
 use crate::dom::Living;
-use crate::draw::{inside, panels, stage, timeline};
+use crate::draw::{panels, timeline};
 use crate::link::Link;
 use crate::look::{self, View};
-use crate::mark::length;
-use crate::narration;
 use crate::run::Run;
 use crate::scene::{PauseWhen, Scene};
 use crate::session::{Cluster, NODES_MAX, Session};
@@ -34,17 +33,8 @@ const CATCH_UP_MS: f64 = 250.0;
 /// How long one frame may compute, in milliseconds; half of what 60 frames in a second leave.
 const FRAME_MS: f64 = 8.0;
 
-/// Panels change this often at most while time runs, in milliseconds: a text that flickers is not read.
-const PANELS_MS: f64 = 120.0;
-
-/// A sentence stays for this long while time runs, in milliseconds.
-const SENTENCE_MS: f64 = 1_400.0;
-
 /// A message shall be under way for this long on screen, in milliseconds, when a run begins.
 const FLIGHT_MS: f64 = 750.0;
-
-/// Below this flights are too short to see, in milliseconds: three frames.
-const FLIGHT_MS_MIN: f64 = 50.0;
 
 /// How many times as high as wide the stage is where nothing says otherwise.
 const ASPECT: f64 = 0.7;
@@ -381,85 +371,6 @@ impl State {
         self.playing = !is_met && !self.is_over();
         self.turn_lesson(now_ms)?;
         self.draw(is_met)
-    }
-
-    /// Draws what there is to see; the panels too if `all`, or if it is time.
-    pub(super) fn draw(&mut self, all: bool) -> Result<()> {
-        let flight_ms =
-            look::usual_flight_us(self.run()) as f64 / 1_000.0 / controls::speed(self.notch);
-        self.view = View {
-            narrow: self.wants_narrow.matches(),
-            still: self.wants_still.matches(),
-            fast: self.playing && flight_ms < FLIGHT_MS_MIN,
-            window: self.turn_page(),
-            ..self.view
-        };
-        let scene = self.scene();
-        self.parts.stage.show(stage::draw(&scene))?;
-        let now_ms = self.frame_at.unwrap_or_default();
-        if all || !self.playing || now_ms - self.panels_at >= PANELS_MS {
-            self.panels_at = now_ms;
-            self.draw_panels(&scene, now_ms, all)?;
-        }
-        self.write("#clock", &panels::seconds(scene.now))?;
-        let plural = if scene.events == 1 { "" } else { "s" };
-        self.write("#events", &format!("{} event{plural}", scene.events))
-    }
-
-    fn draw_panels(&mut self, scene: &Scene, now_ms: f64, all: bool) -> Result<()> {
-        self.parts.logs.show(panels::logs(scene))?;
-        self.parts.story.show(panels::story(scene))?;
-        self.parts.requests.show(panels::requests(scene))?;
-        self.parts.table.show(panels::table(scene))?;
-        self.parts.dock.show(panels::dock(scene))?;
-        let inside = look::inside::inside(self.run(), &self.view);
-        self.parts.inspector.show(inside::draw(inside.as_ref()))?;
-        self.draw_timeline()?;
-        let sentence = match &*self.complaint {
-            "" => narration::sentence(scene),
-            complaint => complaint.to_owned(),
-        };
-        let (since, shown) = &self.sentence;
-        if *shown != sentence && (all || !self.playing || now_ms - since >= SENTENCE_MS) {
-            self.write("#sentence", &narration::unbroken(&sentence))?;
-            self.sentence = (now_ms, sentence);
-            self.say(scene)?;
-        }
-        let stage = find(&self.root, "#stage")?;
-        let view_box =
-            format!("0 0 {} {}", length(scene.layout.width), length(scene.layout.height));
-        stage.set_attribute("viewBox", &view_box)?;
-        stage.set_attribute("class", if scene.layout.narrow { "stage narrow" } else { "stage" })?;
-        let hash = format!("{:016x}", scene.trace_hash);
-        self.root.set_attribute("data-trace-hash", &hash)?;
-        self.root.set_attribute("data-events", &scene.events.to_string())?;
-        self.write("#hash", &hash)?;
-        let broken = scene.violation.is_some();
-        self.root.class_list().toggle_with_force("broken", broken)?;
-        self.draw_checks()?;
-        self.draw_lesson(scene)?;
-        find(&self.root, "#caption")?.toggle_attribute_with_force("hidden", !scene.fast)?;
-        find(&self.root, "#legend")?.toggle_attribute_with_force("hidden", scene.fast)?;
-        let play = find(&self.root, "#play")?;
-        play.set_attribute("aria-pressed", if self.playing { "true" } else { "false" })?;
-        self.write("#play-word", if self.playing { "Pause" } else { "Run" })?;
-        let words = controls::speed_words(self.notch);
-        let hurries = self.playing && self.pace() > controls::speed(self.notch);
-        self.write("#speed-word", if hurries { "waiting …" } else { &words })?;
-        let slider = self.input("#speed")?;
-        slider.set_value(&self.notch.to_string());
-        slider.set_attribute("aria-valuetext", &words)
-    }
-
-    /// Tells a screen reader of the newest turning point, once.
-    fn say(&mut self, scene: &Scene) -> Result<()> {
-        let newest = scene.story.iter().find(|happening| happening.turn.is_turning_point());
-        if let Some(happening) = newest.filter(|happening| happening.id > self.said) {
-            let who = happening.node.map_or_else(String::new, |node| format!("Node {node} "));
-            self.write("#live", &format!("{who}{}", happening.says))?;
-            self.said = happening.id;
-        }
-        Ok(())
     }
 
     pub(super) fn complain(&mut self, complaint: &str) -> Result<()> {
