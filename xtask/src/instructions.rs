@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// What it was when somebody last looked.
-const KNOWN: &str = "core/examples/hot-path/instructions.txt";
+const KNOWN: &str = "bench/core/instructions.txt";
 
 /// How much more may pass unnoticed.
 const GROWTH_PERCENT_MAX: u64 = 5;
@@ -25,9 +25,8 @@ pub(crate) fn run(arguments: &[&str]) -> Result {
         other => return Err(format!("cannot make sense of `{}`", other.join(" "))),
     };
     tools::valgrind()?;
-    let example = ["--example", "hot-path"];
-    run::run(cargo(["build", "--release", "--package", "raft-core"]).args(example))?;
-    let program = run::target_dir()?.join("release/examples/hot-path");
+    run::run(&mut cargo(["build", "--release", "--package", "raft-core-bench"]))?;
+    let program = run::target_dir()?.join("release/raft-core-bench");
     let known = fs::read_to_string(KNOWN).unwrap_or_default();
     let (mut counted, mut grown) = (String::new(), false);
     for what in ["puts", "gets"] {

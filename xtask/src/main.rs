@@ -117,8 +117,8 @@ usage: cargo xtask instructions [--rewrite]
 
 Counts the instructions that a put and a linearizable get cost three nodes in
 memory: the core, its frames and its log, without sockets and disks. Exits 1 if
-that is more than 5 % above core/examples/hot-path/instructions.txt. A count is
-the same on a busy machine. Needs valgrind, which it installs where it may.
+that is more than 5 % above bench/core/instructions.txt. A count is the same
+on a busy machine. Needs valgrind, which it installs where it may.
 
   cargo xtask instructions
   cargo xtask instructions --rewrite     what is counted is right from now on

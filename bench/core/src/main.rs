@@ -1,14 +1,9 @@
 //! A fixed amount of the core's work, to count the instructions of: what a put costs three nodes, or a
 //! linearizable get, without sockets and disks. `cargo xtask instructions` runs it.
 //!
-//!     cargo run --release -p raft-core --example hot-path -- puts 100000
+//!     cargo run --release -p raft-core-bench -- puts 100000
 
-// What the core may not do, a program around it must.
-#![allow(clippy::disallowed_methods, clippy::disallowed_macros)]
-
-mod memory;
-
-use memory::{Cluster, gets, puts};
+use raft_core_bench::{Cluster, gets, puts};
 use std::process::ExitCode;
 
 /// Requests that arrive together.
@@ -27,7 +22,7 @@ fn main() -> ExitCode {
         _ => None,
     };
     let Some((what @ ("puts" | "gets"), rounds)) = parsed else {
-        eprintln!("usage: hot-path puts|gets COUNT");
+        eprintln!("usage: raft-core-bench puts|gets COUNT");
         return ExitCode::from(2);
     };
     let mut cluster = Cluster::new();

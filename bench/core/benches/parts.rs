@@ -1,13 +1,9 @@
-//! How long the parts of the core take: `cargo bench -p raft-core`. What it is like with disks and sockets
+//! How long the parts of the core take: `cargo bench -p raft-core-bench`. What it is like with disks and sockets
 //! `cargo xtask bench` says.
-
-#[path = "../examples/hot-path/memory.rs"]
-mod memory;
 
 use bytes::Bytes;
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use memory::{Cluster, gets, puts};
 use raft_core::config::Limits;
 use raft_core::id::{ClusterId, EntryId, Incarnation, Index, NodeId, Term, WriteSeq};
 use raft_core::kv::command::{Command, Condition, Read};
@@ -17,6 +13,7 @@ use raft_core::raft::message::{Entry, Payload, SnapshotMeta};
 use raft_core::time::ClusterTime;
 use raft_core::wal::{Op, Replayed, SEGMENT_BYTES, Wal, Write, replay, snapshot};
 use raft_core::wire::Frame;
+use raft_core_bench::{Cluster, gets, puts};
 
 const KEYS: u64 = 10_000;
 const VALUE_BYTES: usize = 256;

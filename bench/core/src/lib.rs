@@ -20,7 +20,7 @@ const NODES: u64 = 3;
 
 /// The cluster, led by its first node.
 #[derive(Debug)]
-pub(crate) struct Cluster {
+pub struct Cluster {
     nodes: Vec<Node>,
     now: Instant,
     next_ticket: u64,
@@ -44,7 +44,7 @@ impl Default for Cluster {
 
 impl Cluster {
     /// A cluster that has just elected its first node.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         let mut cluster =
             Self { nodes: (1..=NODES).map(Node::new).collect(), now: Instant(0), next_ticket: 0 };
         let leader = &mut cluster.nodes[0];
@@ -57,7 +57,7 @@ impl Cluster {
 
     /// Has the leader carry out these requests, which are a client's frames, and returns how many it
     /// answered: all of them.
-    pub(crate) fn ask(&mut self, frames: &[Vec<u8>]) -> usize {
+    pub fn ask(&mut self, frames: &[Vec<u8>]) -> usize {
         // A client's requests come in less than a heartbeat.
         self.now = self.now + Duration::from_millis(1);
         for frame in frames {
@@ -153,7 +153,7 @@ impl Node {
 }
 
 /// Frames of clients that each write once, with keys in no order.
-pub(crate) fn puts(clients: u64, round: u64, keys: u64, value_bytes: usize) -> Vec<Vec<u8>> {
+pub fn puts(clients: u64, round: u64, keys: u64, value_bytes: usize) -> Vec<Vec<u8>> {
     (0..clients)
         .map(|client| {
             let session = Session {
@@ -173,7 +173,7 @@ pub(crate) fn puts(clients: u64, round: u64, keys: u64, value_bytes: usize) -> V
 }
 
 /// Frames of clients that each read one key.
-pub(crate) fn gets(clients: u64, round: u64, keys: u64) -> Vec<Vec<u8>> {
+pub fn gets(clients: u64, round: u64, keys: u64) -> Vec<Vec<u8>> {
     (0..clients)
         .map(|client| {
             let read = Read::Get { key: key(round * clients + client, keys) };
