@@ -18,8 +18,12 @@ const MISSED: u64 = 100_000;
 /// How many keys a large store has.
 const MANY: u64 = 1_000_000;
 
-/// How often a write is tried while nobody may be leading.
+/// How often the leader that is to be killed is asked to write, and how often a write is tried while nobody
+/// may be leading: a light load.
 const TRY_INTERVAL: Duration = Duration::from_millis(10);
+
+/// How long a leader is under that load before it is killed.
+const LOAD_BEFORE: Duration = Duration::from_millis(500);
 
 /// How long to wait for what should take moments.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -27,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A trial, by its name in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trial {
-    /// From `kill -9` of the leader to the next write that is acknowledged.
+    /// From `kill -9` of the leader, under a light load, to the next write that is acknowledged.
     Failover,
     /// From the start of a node that missed entries until it has applied them.
     CatchingUp,
@@ -83,6 +87,7 @@ fn failover(cluster: &mut Cluster) -> Result<Figures, String> {
     for _ in 0..KILLS {
         let leader = cluster.leader()?;
         let survivors = cluster.others(leader);
+        load(cluster, leader);
         cluster.kill(leader);
         silent_ms.push(first_write(cluster, &survivors)?.as_secs_f64() * 1_000.0);
         cluster.start_node(leader)?;
@@ -91,6 +96,15 @@ fn failover(cluster: &mut Cluster) -> Result<Figures, String> {
     silent_ms.sort_by(f64::total_cmp);
     let (median, worst) = (silent_ms[KILLS / 2], silent_ms[KILLS - 1]);
     Ok(vec![("failover, median of 10 (ms)", median), ("failover, longest of 10 (ms)", worst)])
+}
+
+/// Writes to a node for a while, and ends with writes on their way.
+fn load(cluster: &Cluster, node: usize) {
+    let start = Instant::now();
+    while start.elapsed() < LOAD_BEFORE {
+        thread::spawn(cluster.write_to(node));
+        thread::sleep(TRY_INTERVAL);
+    }
 }
 
 /// How long it takes until a write is acknowledged that was sent from now on, to any of these nodes.
