@@ -39,6 +39,28 @@ pub fn shrink(replay: &Replay, events_max: u64) -> Option<Shrunk> {
     }
 }
 
+/// As few of these as will do: leaves out half of them, a quarter, and so on to single ones (delta
+/// debugging). `try_out` returns what there is to go on with if those it is given will do.
+pub fn fewer<T: Clone>(
+    mut all: Vec<T>,
+    mut try_out: impl FnMut(Vec<T>) -> Option<Vec<T>>,
+) -> Vec<T> {
+    let mut size = all.len().div_ceil(2);
+    while size > 0 {
+        let mut start = 0;
+        while start < all.len() {
+            let mut candidate = all.clone();
+            candidate.drain(start..(start + size).min(all.len()));
+            match try_out(candidate) {
+                Some(fewer) => all = fewer,
+                None => start += size,
+            }
+        }
+        size = if size == 1 { 0 } else { size.div_ceil(2) };
+    }
+    all
+}
+
 struct Search {
     best: Option<(Replay, Failure)>,
     runs: u64,
@@ -75,21 +97,12 @@ impl Search {
         self.best.as_ref().expect("set before anything is tried").0.clone()
     }
 
-    /// Leaves out commands: half of them, a quarter, and so on to single ones (delta debugging).
     fn drop_commands(&mut self) {
-        let mut size = self.replay().commands.len().div_ceil(2);
-        while size > 0 {
-            let mut start = 0;
-            while start < self.replay().commands.len() {
-                let mut candidate = self.replay();
-                let end = (start + size).min(candidate.commands.len());
-                candidate.commands.drain(start..end);
-                if !self.try_out(candidate) {
-                    start += size;
-                }
-            }
-            size = if size == 1 { 0 } else { size.div_ceil(2) };
-        }
+        let commands = self.replay().commands;
+        fewer(commands, |commands| {
+            let candidate = Replay { commands, ..self.replay() };
+            self.try_out(candidate).then(|| self.replay().commands)
+        });
     }
 
     /// Lets the faults end right after the last of them.
