@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! session, link   what is played, as data              run        the session, played so far
+//! play      the cluster at one moment
 //! record    what happened in it, in sentences: story   branches   runs that parted from each other
 //! look      run + view -> scene                        scene      what there is to see, as data
 //! narration, draw   scene -> words, marks              mark       a picture as a value
@@ -19,6 +20,7 @@ pub mod link;
 pub mod look;
 pub mod mark;
 pub mod narration;
+pub mod play;
 pub mod record;
 pub mod run;
 pub mod scene;

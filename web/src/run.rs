@@ -3,10 +3,10 @@
 //! Going to another moment is the nearest checkpoint before it, and playing on from there. What happened
 //! is recorded the first time only, and stays when one goes back.
 
+use crate::play::{Next, Play};
 use crate::record::{Arrow, Record};
 use crate::scene::PauseWhen;
 use crate::session::Session;
-use crate::whatif;
 use raft_core::id::{Incarnation, NodeId};
 use raft_core::time::Instant;
 use raft_core::wal::Durable;
@@ -40,11 +40,7 @@ pub struct Run {
 /// The cluster at one moment.
 #[derive(Clone, Debug)]
 struct Moment {
-    sim: Sim,
-    /// How many of the session's commands have been given.
-    given: usize,
-    /// Events and commands so far.
-    steps: u64,
+    play: Play,
     /// What the nodes that are down have on their disks.
     disks: BTreeMap<NodeId, (Incarnation, Rc<Durable>)>,
 }
@@ -52,10 +48,10 @@ struct Moment {
 impl Run {
     /// The beginning of a session.
     pub fn new(session: Session) -> Self {
-        let mut sim = session.begin();
-        sim.keep_trace(true);
-        let here = Moment { sim, given: 0, steps: 0, disks: BTreeMap::new() };
-        let record = Record::new(&here.sim);
+        let mut play = Play::begin(&session);
+        play.sim.keep_trace(true);
+        let record = Record::new(&play.sim);
+        let here = Moment { play, disks: BTreeMap::new() };
         Self {
             session,
             checkpoints: vec![Rc::new(here.clone())],
@@ -72,7 +68,7 @@ impl Run {
 
     /// The cluster at this moment.
     pub fn sim(&self) -> &Sim {
-        &self.here.sim
+        &self.here.play.sim
     }
 
     /// What a node that is down has on its disk.
@@ -87,7 +83,7 @@ impl Run {
 
     /// How many events and commands there have been.
     pub fn steps(&self) -> u64 {
-        self.here.steps
+        self.here.play.steps
     }
 
     /// How many moments are kept to go back to.
@@ -97,40 +93,36 @@ impl Run {
 
     /// Whether this run has been played beyond this moment, or has commands in store.
     pub fn has_future(&self) -> bool {
-        self.here.steps < self.record.steps() || self.here.given < self.session.commands.len()
+        self.here.play.steps < self.record.steps()
+            || self.here.play.given < self.session.commands.len()
     }
 
     /// When something happens next; `None` if nothing ever will.
     pub fn next_at(&self) -> Option<Instant> {
-        if self.here.sim.violation().is_some() {
-            return None;
-        }
-        match (self.here.sim.next_event_at(), self.next_command_at()) {
-            (Some(event), Some(command)) => Some(event.min(command)),
-            (event, command) => event.or(command),
-        }
+        self.here.play.next_at(&self.session)
     }
 
     /// Goes on to a moment, or until `steps_max` things have happened, so that no call takes long, or
     /// until what one waits for. Returns whether that has come.
     pub fn advance(&mut self, until: Instant, steps_max: u64, pause: Option<PauseWhen>) -> bool {
-        let last = self.here.steps.saturating_add(steps_max);
+        let last = self.here.play.steps.saturating_add(steps_max);
         while self.next_at().is_some_and(|at| at <= until) {
-            if self.here.steps == last {
+            if self.here.play.steps == last {
                 return false;
             }
             self.step();
-            if pause.is_some_and(|pause| self.record.turns_at(self.here.steps).any(pause.is_met()))
+            if pause
+                .is_some_and(|pause| self.record.turns_at(self.here.play.steps).any(pause.is_met()))
             {
                 return true;
             }
         }
         // Time stands still at a check that failed.
-        if self.here.sim.violation().is_some() {
+        if self.here.play.sim.violation().is_some() {
             return true;
         }
-        self.here.sim.run_until(until);
-        if self.here.steps == self.record.steps() {
+        self.here.play.sim.run_until(until);
+        if self.here.play.steps == self.record.steps() {
             self.record.lasts_until(until);
         }
         false
@@ -139,32 +131,16 @@ impl Run {
     /// Lets the next thing happen: an event or, after all events of its moment, a command. Returns false
     /// if nothing will.
     pub fn step(&mut self) -> bool {
-        whatif::make(self.session.what_if);
-        let is_new = self.here.steps == self.record.steps();
-        self.here.sim.keep_trace(is_new);
-        if self.next_at().is_none() {
-            return false;
-        }
-        let event_at = self.here.sim.next_event_at();
-        let arrow = match self.next_command_at() {
-            Some(at) if event_at.is_none_or(|event| at < event) => {
-                let command = self.session.commands[self.here.given].1.clone();
-                self.here.sim.run_until(at);
-                self.here.give(command);
-                None
-            }
-            _ if event_at.is_some() => {
-                let flight = self.here.sim.next_flight().filter(|_| is_new);
-                let arrow = flight.and_then(|flight| Arrow::of(&self.here.sim, flight));
-                self.here.sim.step();
-                self.here.steps += 1;
-                arrow
-            }
-            _ => return false,
-        };
+        let Some(next) = self.here.play.next(&self.session) else { return false };
+        let is_new = self.here.play.steps == self.record.steps();
+        let sim = &mut self.here.play.sim;
+        sim.keep_trace(is_new);
+        let flight = sim.next_flight().filter(|_| is_new && next == Next::Event);
+        let arrow = flight.and_then(|flight| Arrow::of(sim, flight));
+        self.here.play.step(&self.session);
         self.here.read_disks();
         if is_new {
-            self.record.take_in(self.here.steps, &mut self.here.sim, arrow);
+            self.record.take_in(self.here.play.steps, &mut self.here.play.sim, arrow);
         }
         self.keep_checkpoint();
         true
@@ -172,21 +148,23 @@ impl Run {
 
     /// Goes to the moment after so many events and commands.
     pub fn seek(&mut self, steps: u64) {
-        self.start_from(|moment| moment.steps <= steps);
-        while self.here.steps < steps && self.step() {}
+        self.start_from(|moment| moment.play.steps <= steps);
+        while self.here.play.steps < steps && self.step() {}
     }
 
     /// Goes to a moment by the clock.
     pub fn seek_time(&mut self, at: Instant) {
-        self.start_from(|moment| moment.sim.now() <= at);
+        self.start_from(|moment| moment.play.sim.now() <= at);
         self.advance(at, u64::MAX, None);
     }
 
     /// Goes to the next thing of interest, playing on if it has not happened yet.
     pub fn seek_next_turn(&mut self) {
-        let steps = self.here.steps;
+        let steps = self.here.play.steps;
         let last = steps + LOOK_STEPS_MAX;
-        while self.record.turn_after(steps).is_none() && self.here.steps < last && self.step() {}
+        while self.record.turn_after(steps).is_none() && self.here.play.steps < last && self.step()
+        {
+        }
         if let Some(step) = self.record.turn_after(steps) {
             self.seek(step);
         }
@@ -194,14 +172,14 @@ impl Run {
 
     /// Goes back to the thing of interest before this moment, or to the beginning.
     pub fn seek_last_turn(&mut self) {
-        self.seek(self.record.turn_before(self.here.steps).unwrap_or_default());
+        self.seek(self.record.turn_before(self.here.play.steps).unwrap_or_default());
     }
 
     /// Does something now. The run must have no future: see [`Run::fork`].
     pub fn act(&mut self, command: Command) {
         self.settle();
         debug_assert!(!self.has_future(), "what was to come belongs to another branch");
-        self.session.commands.push((self.here.sim.now(), command));
+        self.session.commands.push((self.here.play.sim.now(), command));
         self.step();
         // What it leads to at once is seen at once: a message delivered now, a timer that fires.
         self.settle();
@@ -210,8 +188,8 @@ impl Run {
     /// Lets the events of this moment happen that have not: when a session is played again they come
     /// before a command of the same moment.
     pub fn settle(&mut self) {
-        let now = self.here.sim.now();
-        while self.here.sim.next_event_at().is_some_and(|at| at <= now) {
+        let now = self.here.play.sim.now();
+        while self.here.play.sim.next_event_at().is_some_and(|at| at <= now) {
             self.step();
         }
     }
@@ -219,9 +197,9 @@ impl Run {
     /// The same run up to this moment, and nothing after it.
     pub fn fork(&self) -> Self {
         let mut fork = self.clone();
-        fork.session.commands.truncate(self.here.given);
-        fork.checkpoints.retain(|moment| moment.steps <= self.here.steps);
-        fork.record.forget_after(self.here.steps, &self.here.sim);
+        fork.session.commands.truncate(self.here.play.given);
+        fork.checkpoints.retain(|moment| moment.play.steps <= self.here.play.steps);
+        fork.record.forget_after(self.here.play.steps, &self.here.play.sim);
         fork
     }
 
@@ -229,14 +207,14 @@ impl Run {
     fn start_from(&mut self, is_before: impl Fn(&Moment) -> bool) {
         let after = self.checkpoints.partition_point(|moment| is_before(moment));
         let nearest = &self.checkpoints[after.saturating_sub(1)];
-        if !is_before(&self.here) || self.here.steps < nearest.steps {
+        if !is_before(&self.here) || self.here.play.steps < nearest.play.steps {
             self.here = (**nearest).clone();
         }
     }
 
     fn keep_checkpoint(&mut self) {
-        let last = self.checkpoints.last().map_or(0, |moment| moment.steps);
-        if self.here.steps < last + self.checkpoint_steps {
+        let last = self.checkpoints.last().map_or(0, |moment| moment.play.steps);
+        if self.here.play.steps < last + self.checkpoint_steps {
             return;
         }
         self.checkpoints.push(Rc::new(self.here.clone()));
@@ -249,22 +227,12 @@ impl Run {
             });
         }
     }
-
-    fn next_command_at(&self) -> Option<Instant> {
-        self.session.commands.get(self.here.given).map(|(at, _)| *at)
-    }
 }
 
 impl Moment {
-    fn give(&mut self, command: Command) {
-        self.sim.command(command);
-        self.given += 1;
-        self.steps += 1;
-    }
-
     /// Reads the disk of every node that has just gone down.
     fn read_disks(&mut self) {
-        for node in self.sim.nodes() {
+        for node in self.play.sim.nodes() {
             let known = self.disks.get(&node.id());
             if node.is_up() {
                 if known.is_some() {
