@@ -10,7 +10,7 @@ mod site;
 use browser::Browser;
 use site::Site;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a visitor may have to wait for an election at twice the speed of life, on a busy machine.
 const ELECTION_MAX: Duration = Duration::from_secs(60);
@@ -131,4 +131,47 @@ fn first_visit_is_guided_and_a_lesson_is_taken_to_its_end() {
     assert!(link.contains("-slowdisk-"), "what was done stays in the address: {link}");
     let console = browser.console();
     assert!(console.is_empty(), "the browser's console must stay clean: {console:#?}");
+}
+
+#[test]
+fn search_for_a_seed_opens_the_moment_and_does_not_block_the_page() {
+    let site = Site::serve(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../web/dist"));
+    let browser = Browser::start();
+    browser.open(&site.address("/#v1.seed=2.nodes=5"));
+    browser.wait_for("#play[aria-pressed=true]", ELECTION_MAX);
+    browser.script(
+        "window.blocked = [0]; \
+         new PerformanceObserver((tasks) => blocked.push(...tasks.getEntries().map((task) => task.duration)))\
+           .observe({ type: 'longtask' }); \
+         return ''",
+    );
+    let look_for = |wanted: &str| {
+        browser.keys("f");
+        browser.wait_for("#hunt[open]", ELECTION_MAX);
+        browser.script(&format!("document.querySelector('#wanted').value = '{wanted}'; return ''"));
+        browser.click("[data-act=hunt]");
+    };
+
+    // In code that makes no mistake no check fails, so that this search lasts as long as one looks on.
+    look_for("check-fails");
+    let end = Instant::now() + ELECTION_MAX;
+    while !browser.text("#hunt-says").starts_with("1,") {
+        assert!(Instant::now() < end, "{}", browser.text("#hunt-says"));
+    }
+    eprintln!("{}", browser.text("#hunt-says"));
+    browser.click("[data-act=end-hunt]");
+    browser.wait_for("#hunt:not(.searches)", ELECTION_MAX);
+
+    browser.keys("f");
+    look_for("two-leaders");
+    browser.wait_for("#hunt:not([open])", ELECTION_MAX);
+    let leaders = "return String(document.querySelectorAll('.node.leader').length)";
+    assert_eq!(browser.script(leaders), "2");
+    assert!(browser.text("#sentence").starts_with("Here two nodes believe that they lead."));
+    assert_eq!(browser.attribute("#play", "aria-pressed"), "false");
+
+    let blocked: f64 = browser.script("return String(Math.max(...blocked))").parse().unwrap();
+    eprintln!("the page was blocked for {blocked} ms at most");
+    assert!(blocked <= 200.0, "{blocked} ms");
+    assert_eq!(browser.console(), Vec::<serde_json::Value>::new());
 }

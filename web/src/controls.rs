@@ -48,6 +48,12 @@ pub enum Action {
     Show(&'static WhatIf),
     /// Another seed.
     NewSeed,
+    /// Say what to look for.
+    AskForSeed,
+    /// Look for a seed that shows it.
+    Hunt,
+    /// Look no more.
+    EndHunt,
     /// Pick this, or let go of it if it is picked.
     Pick(Picked),
     /// Pick this, and go to what can be done with it.
@@ -149,6 +155,8 @@ impl Action {
             "mistake" => Self::WhatIf(whatif::named(object)),
             "show-mistake" => Self::Show(whatif::named(object)?),
             "new-seed" => Self::NewSeed,
+            "hunt" => Self::Hunt,
+            "end-hunt" => Self::EndHunt,
             "write" => Self::Write,
             "swap" => Self::Swap,
             "delete" => Self::Delete,
@@ -197,6 +205,7 @@ impl Action {
                 "w" => Some(Self::Write),
                 "r" => Some(Self::Read),
                 "n" => Some(Self::NewSeed),
+                "f" => Some(Self::AskForSeed),
                 "s" => Some(Self::Share),
                 "m" => next(scene, &messages(scene)),
                 "c" => next(scene, &links(scene)),

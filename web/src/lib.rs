@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! session, link   what is played, as data              run        the session, played so far
-//! play      the cluster at one moment
+//! play      the cluster at one moment                 hunt       looks for sessions that show something
 //! record    what happened in it, in sentences: story   branches   runs that parted from each other
 //! look      run + view -> scene                        scene      what there is to see, as data
 //! narration, draw   scene -> words, marks              mark       a picture as a value
@@ -14,6 +14,7 @@
 pub mod branches;
 pub mod controls;
 pub mod draw;
+pub mod hunt;
 pub mod layout;
 pub mod lesson;
 pub mod link;

@@ -1,5 +1,6 @@
 //! The page in a browser: what the visitor does comes in, frames go out. Nothing is decided here.
 
+pub mod hunt;
 mod state;
 
 use crate::controls::Action;
@@ -43,6 +44,9 @@ impl Page {
 
     /// Does what a visitor asks for.
     pub fn act(&self, action: Action) -> Result<()> {
+        if action == Action::Hunt {
+            return self.hunt();
+        }
         self.state.borrow_mut().act(action)?;
         self.ask_for_frame()
     }

@@ -176,7 +176,7 @@ mod tests {
     use raft_sim::Fate;
     use std::time::Duration;
 
-    /// Every command that a visitor can give.
+    /// Every command that a visitor, or trouble that is drawn, can give.
     fn commands() -> Vec<Command> {
         let (id, ms) = (NodeId, Duration::from_millis);
         let (from, to, node) = (id(1), id(9), id(3));
@@ -185,6 +185,11 @@ mod tests {
         let write_if = |condition| Command::WriteIf { key: key(), value: value(), condition };
         vec![
             Command::Crash(node),
+            Command::CrashLeader,
+            Command::CrashAll,
+            Command::PauseLeader,
+            Command::IsolateLeader,
+            Command::DeafenLeader,
             Command::Restart(node),
             Command::RestartAll,
             Command::Pause(node),

@@ -1,12 +1,19 @@
 //! The panels round the stage, in HTML: logs, story, requests, the table of nodes and what one can do.
 
 use crate::draw::{shapes, term_class};
+use crate::hunt::{self, Wanted};
 use crate::mark::Mark;
 use crate::scene::menu::Item;
 use crate::scene::timeline::{Tab, Timeline};
 use crate::scene::{Cell, Happening, Kind, Node, Request, Role, Scene};
 use raft_core::id::{Index, Term};
 use raft_core::time::Instant;
+
+/// What one can look for, as the choices of a list.
+pub fn wanted() -> Vec<Mark> {
+    let choice = |wanted: &Wanted| Mark::new("option").set("value", wanted.name).text(wanted.says);
+    hunt::ALL.iter().map(choice).collect()
+}
 
 /// The logs side by side, one row per node, one column per index.
 pub fn logs(scene: &Scene) -> Vec<Mark> {

@@ -7,6 +7,7 @@ mod picture;
 mod time;
 
 use super::Result;
+use super::hunt::Worked;
 use crate::branches::Branches;
 use crate::controls::{self, Action, NOTCHES, Notch, Panel};
 use crate::dom::Living;
@@ -66,6 +67,8 @@ pub(super) struct State {
     sentence: (f64, String),
     /// Something to tell the visitor before anything else; empty if there is nothing.
     pub(super) complaint: String,
+    /// The search for a seed that is under way.
+    pub(super) hunted: Option<Worked>,
     /// What was last said to a screen reader: the number of a happening.
     said: u64,
 }
@@ -91,6 +94,7 @@ impl State {
         let media = |query| window.match_media(query)?.ok_or(JsValue::from("no media queries"));
         let living = |id: &str| Ok::<_, JsValue>(Living::new(document, find(root, id)?));
         living("#legend")?.show(panels::legend())?;
+        living("#wanted")?.show(panels::wanted())?;
         let address = window.location().hash()?;
         let (link, complaint) = match Link::read(&address) {
             Ok(_) if address.is_empty() => (Link::of_first_visit(), String::new()),
@@ -141,6 +145,7 @@ impl State {
             panels_at: 0.0,
             sentence: (0.0, String::new()),
             complaint: String::new(),
+            hunted: None,
             said: 0,
         };
         state.open(link)?;
@@ -164,11 +169,16 @@ impl State {
         look::scene(self.run(), &self.view)
     }
 
+    /// What is chosen in a list of the page.
+    pub(super) fn chosen(&self, id: &str) -> Result<String> {
+        Ok(find(&self.root, id)?.dyn_into::<HtmlSelectElement>()?.value())
+    }
+
     pub(super) fn input(&self, id: &str) -> Result<HtmlInputElement> {
         Ok(find(&self.root, id)?.dyn_into()?)
     }
 
-    fn write(&self, id: &str, text: &str) -> Result<()> {
+    pub(super) fn write(&self, id: &str, text: &str) -> Result<()> {
         let element = find(&self.root, id)?;
         if element.text_content().as_deref() != Some(text) {
             element.set_text_content(Some(text));
@@ -306,10 +316,11 @@ impl State {
                 self.close_sheets(None)?;
                 self.view.picked = None;
             }
-            Action::Help => {
-                let help: HtmlDetailsElement = find(&self.root, "#help")?.dyn_into()?;
-                help.set_open(!help.open());
-            }
+            Action::Help => self.open_sheet("#help", "summary")?,
+            Action::AskForSeed => self.open_sheet("#hunt", "select")?,
+            Action::EndHunt => self.end_hunt("The search has ended.")?,
+            // The page's affair: what comes of it comes later.
+            Action::Hunt => {}
             Action::Share => return self.share(),
             Action::Write | Action::Swap | Action::Delete | Action::Read => {
                 return self.client_asks(&action);
@@ -379,8 +390,15 @@ impl State {
         self.draw(true)
     }
 
+    /// Opens a sheet and goes to a part of it, or closes it.
+    fn open_sheet(&self, id: &str, part: &str) -> Result<()> {
+        let sheet: HtmlDetailsElement = find(&self.root, id)?.dyn_into()?;
+        sheet.set_open(!sheet.open());
+        find(&sheet, part)?.dyn_into::<HtmlElement>()?.focus()
+    }
+
     pub(super) fn close_sheets(&self, except: Option<&Element>) -> Result<()> {
-        for id in ["#checks", "#whatif", "#help"] {
+        for id in ["#hunt", "#checks", "#whatif", "#help"] {
             let sheet = find(&self.root, id)?;
             if except != Some(&sheet) {
                 sheet.remove_attribute("open")?;
@@ -395,6 +413,6 @@ fn notch_for(run: &Run) -> Notch {
     controls::notch_near(look::usual_flight_us(run) as f64 / 1_000.0 / FLIGHT_MS)
 }
 
-fn find(root: &Element, id: &str) -> Result<Element> {
+pub(super) fn find(root: &Element, id: &str) -> Result<Element> {
     root.query_selector(id)?.ok_or_else(|| format!("the page has no {id}").into())
 }

@@ -20,16 +20,19 @@ const PARTS_MAX: usize = NODE_MAX as usize + 1;
 /// All messages, in millionths.
 const ALL_PPM: u32 = 1_000_000;
 
-/// A command in letters; `None` for those that only a plan gives: they name no node, or destroy what no
-/// visitor can see.
+/// A command in letters; `None` for those that only the simulator's tests give: they destroy what no visitor
+/// can see.
 pub(super) fn print(command: &Command) -> Option<String> {
     let one = |verb: &str, node: &NodeId| format!("{verb}-{node}");
     let two = |verb: &str, from: &NodeId, to: &NodeId| format!("{verb}-{from}-{to}");
     Some(match command {
         Command::Crash(node) => one("crash", node),
+        Command::CrashLeader => "crashleader".to_owned(),
+        Command::CrashAll => "crashall".to_owned(),
         Command::Restart(node) => one("restart", node),
         Command::RestartAll => "restartall".to_owned(),
         Command::Pause(node) => one("pause", node),
+        Command::PauseLeader => "pauseleader".to_owned(),
         Command::Resume(node) => one("resume", node),
         Command::ResumeAll => "resumeall".to_owned(),
         Command::Wipe(node) => one("wipe", node),
@@ -56,6 +59,8 @@ pub(super) fn print(command: &Command) -> Option<String> {
         Command::Split(nodes) => {
             nodes.iter().fold("split".to_owned(), |text, node| format!("{text}-{node}"))
         }
+        Command::IsolateLeader => "isolateleader".to_owned(),
+        Command::DeafenLeader => "deafenleader".to_owned(),
         Command::SlowLink { from, to, by } => {
             format!("slow-{from}-{to}-{}", by.as_micros())
         }
@@ -91,9 +96,12 @@ pub(super) fn read(text: &str) -> Option<Command> {
     let parts: Vec<&str> = parts.take(PARTS_MAX).collect();
     Some(match (verb, &*parts) {
         ("crash", [id]) => Command::Crash(node(id)?),
+        ("crashleader", []) => Command::CrashLeader,
+        ("crashall", []) => Command::CrashAll,
         ("restart", [id]) => Command::Restart(node(id)?),
         ("restartall", []) => Command::RestartAll,
         ("pause", [id]) => Command::Pause(node(id)?),
+        ("pauseleader", []) => Command::PauseLeader,
         ("resume", [id]) => Command::Resume(node(id)?),
         ("resumeall", []) => Command::ResumeAll,
         ("wipe", [id]) => Command::Wipe(node(id)?),
@@ -124,6 +132,8 @@ pub(super) fn read(text: &str) -> Option<Command> {
         ("split", ids) => {
             Command::Split(ids.iter().map(|id| node(id)).collect::<Option<BTreeSet<NodeId>>>()?)
         }
+        ("isolateleader", []) => Command::IsolateLeader,
+        ("deafenleader", []) => Command::DeafenLeader,
         ("slow", [from, to, by]) => {
             Command::SlowLink { from: node(from)?, to: node(to)?, by: stretch(by)? }
         }

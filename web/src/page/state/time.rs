@@ -9,8 +9,6 @@ use crate::run::Run;
 use crate::scene::PauseWhen;
 use crate::scene::timeline::{Timeline, Window};
 use raft_core::time::Instant;
-use wasm_bindgen::JsCast;
-use web_sys::HtmlSelectElement;
 
 impl State {
     /// Goes to another moment, and stays there.
@@ -44,8 +42,7 @@ impl State {
 
     /// Waits for what the form says.
     pub(crate) fn choose_pause(&mut self) -> Result<()> {
-        let chosen: HtmlSelectElement = find(&self.root, "#pause")?.dyn_into()?;
-        let chosen = chosen.value();
+        let chosen = self.chosen("#pause")?;
         let known = PauseWhen::ALL.iter().find(|(_, name, _)| *name == chosen);
         self.pause = known.map(|(pause, _, _)| *pause);
         Ok(())
