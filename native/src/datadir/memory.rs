@@ -4,11 +4,15 @@ use super::listing::Listing;
 use super::{DataDir, fill_with_zeros};
 use crate::identity::Identity;
 use raft_core::raft::membership::Configuration;
-use raft_core::raft::message::Payload;
-use raft_core::wal::{self, Durable, Replayed, SEGMENT_BYTES, SegmentHeader};
+use raft_core::raft::message::{Payload, SnapshotMeta};
+use raft_core::wal::snapshot::{Decoder, SnapshotError};
+use raft_core::wal::{self, Durable, Replayed, SEGMENT_BYTES, SegmentHeader, Snapshot};
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+
+/// How much of a snapshot is read at once, in bytes.
+const READ_BYTES: usize = 64 << 10;
 
 /// What a life remembers, whole.
 #[derive(Debug)]
@@ -59,25 +63,8 @@ impl Memory {
             segments.iter().map(|(number, bytes)| (*number, bytes.as_slice())).collect();
         let mut replayed =
             wal::replay(&borrowed).map_err(|damage| Unfit::Damaged(damage.to_string()))?;
-        let snapshot = match &replayed.snapshot {
-            Some(meta) => {
-                let file = dir.snapshot(meta.last);
-                let wrong = |why: &str| Unfit::Damaged(format!("{} is {why}", file.display()));
-                let bytes = match read(&file) {
-                    Err(Unfit::Unreadable(_, error)) if error.kind() == io::ErrorKind::NotFound => {
-                        return Err(wrong("missing"));
-                    }
-                    bytes => bytes?,
-                };
-                let snapshot =
-                    wal::snapshot::decode(&bytes).map_err(|error| wrong(&error.to_string()))?;
-                if snapshot.meta != *meta {
-                    return Err(wrong("the snapshot of another entry"));
-                }
-                Some(snapshot)
-            }
-            None => None,
-        };
+        let meta = replayed.snapshot.as_ref();
+        let snapshot = meta.map(|meta| read_snapshot(dir, meta)).transpose()?;
         let entries = std::mem::take(&mut replayed.entries);
         let durable = Durable { hard_state: replayed.hard_state, snapshot, entries };
         Ok(Self { identity, durable, replayed })
@@ -135,12 +122,38 @@ impl Memory {
     }
 }
 
-/// A file's bytes. A disk that cannot read a place any more has lost it as one that reads it wrong.
+/// A file's bytes.
 fn read(file: &Path) -> Result<Vec<u8>, Unfit> {
-    fs::read(file).map_err(|error| {
-        match error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) {
-            true => Unfit::Damaged(format!("{} cannot be read any more ({error})", file.display())),
-            false => Unfit::Unreadable(file.to_owned(), error),
+    fs::read(file).map_err(|error| unfit(file, error))
+}
+
+/// Reads a snapshot a piece at a time: all of its bytes at once would be as much memory again as what
+/// they stand for.
+fn read_snapshot(dir: &DataDir, meta: &SnapshotMeta) -> Result<Snapshot, Unfit> {
+    let path = dir.snapshot(meta.last);
+    let wrong = |why: &str| Unfit::Damaged(format!("{} is {why}", path.display()));
+    let damaged = |error: SnapshotError| wrong(&error.to_string());
+    let mut file = match File::open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(wrong("missing")),
+        opened => opened.map_err(|error| unfit(&path, error))?,
+    };
+    let (mut decoder, mut piece) = (Decoder::default(), vec![0; READ_BYTES]);
+    loop {
+        let length = file.read(&mut piece).map_err(|error| unfit(&path, error))?;
+        if length == 0 {
+            break;
         }
-    })
+        decoder.push(&piece[..length]).map_err(damaged)?;
+    }
+    let snapshot = decoder.finish().map_err(damaged)?;
+    let is_named = snapshot.meta == *meta;
+    is_named.then_some(snapshot).ok_or_else(|| wrong("the snapshot of another entry"))
+}
+
+/// A disk that cannot read a place any more has lost it as one that reads it wrong.
+fn unfit(file: &Path, error: io::Error) -> Unfit {
+    match error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) {
+        true => Unfit::Damaged(format!("{} cannot be read any more ({error})", file.display())),
+        false => Unfit::Unreadable(file.to_owned(), error),
+    }
 }
