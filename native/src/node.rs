@@ -14,7 +14,7 @@ use crate::server::{Inbox, Server};
 use crate::start::{OLDER_COPY, Settled, random, settle};
 use crate::watchers::Watchers;
 use raft_core::config::{Config, Limits, Timing};
-use raft_core::id::{Incarnation, Start};
+use raft_core::id::{Incarnation, NodeId, Start};
 use raft_core::raft::membership::Member;
 use raft_core::replica::Replica;
 use raft_core::request::Request;
@@ -173,6 +173,18 @@ async fn hand_over(node: &Node) {
     let _ = timeout(Timing::default().election_timeout_max, transfer).await;
 }
 
+/// The usual limits, but for when snapshots are taken. All nodes apply the same log, and with the same limits
+/// all would take them in the same moment; so they take turns.
+fn limits(node: NodeId) -> Limits {
+    let Limits { snapshot_log_bytes: bytes, snapshot_log_entries: entries, .. } = Limits::default();
+    let turn = node.0 % 4;
+    Limits {
+        snapshot_log_bytes: bytes - bytes / 8 * turn as usize,
+        snapshot_log_entries: entries - entries / 8 * turn,
+        ..Limits::default()
+    }
+}
+
 /// The replica as the disk remembers it, and the thread that will write for it.
 #[allow(clippy::type_complexity)]
 fn restore(
@@ -182,7 +194,7 @@ fn restore(
 ) -> Result<(Replica, Disk, watch::Receiver<DiskState>, JoinHandle<()>), Refusal> {
     let Opened { dir, identity, durable, replayed, spares, .. } = opened;
     let Identity { cluster, node, incarnation, .. } = identity;
-    let limits = Limits::default();
+    let limits = limits(node);
     let wal = Wal::resume(cluster, node, incarnation, SEGMENT_BYTES, &replayed);
     let current = replayed.tail.segments.last().map(|(number, _)| *number);
     let (disk, state, thread) =
