@@ -6,6 +6,7 @@
 
 mod spares;
 
+use crate::background;
 use crate::datadir::{DataDir, is_full};
 use raft_core::id::{EntryId, WriteSeq};
 use raft_core::raft::message::SnapshotMeta;
@@ -291,12 +292,10 @@ impl Writer {
         while self.segments.len() > 1 {
             self.segments.pop_first();
         }
-        match self.retire.take() {
-            Some((segment, snapshot)) => {
-                retire(&self.dir, &mut self.spares, segment, snapshot).map_err(folder)
-            }
-            None => Ok(()),
+        if let Some((segment, snapshot)) = self.retire.take() {
+            self.spares.retire(segment, snapshot);
         }
+        Ok(())
     }
 
     fn tell(&self, durable: Option<WriteSeq>, is_full: bool) {
@@ -322,7 +321,7 @@ impl Writer {
                 Err(failure) => Err(Box::new((snapshot, failure))),
             }
         };
-        let thread = thread::Builder::new().name("snapshot".to_owned()).spawn(store);
+        let thread = background::spawn("snapshot", store);
         self.aside = Aside::Storing(thread.map_err(|error| Failure::new(self.dir.path(), error))?);
         Ok(())
     }
@@ -381,43 +380,6 @@ fn write_snapshot(snapshot: &Snapshot, file: &mut File) -> io::Result<()> {
             return Ok(());
         }
     }
-}
-
-/// Removes what is needed no more; some segments become spares. The names must be durable before a spare
-/// is written to: an old name on new bytes would be damage.
-fn retire(
-    dir: &DataDir,
-    spares: &mut Spares,
-    first_needed: u64,
-    snapshot: Option<EntryId>,
-) -> io::Result<()> {
-    let needed = snapshot.map(|last| dir.snapshot(last));
-    let mut old = Vec::new();
-    for entry in fs::read_dir(dir.path())? {
-        let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let number = name.strip_prefix("segment-").and_then(|name| name.strip_suffix(".wal"));
-        let is_snapshot = name.starts_with("snapshot-") && name.ends_with(".snap");
-        if let Some(number) = number.and_then(|hex| u64::from_str_radix(hex, 16).ok()) {
-            old.push(number);
-        } else if is_snapshot && needed.as_ref().is_some_and(|needed| path < *needed) {
-            // Names sort as entries do. A later one is being stored aside, to be named next.
-            fs::remove_file(&path)?;
-        }
-    }
-    old.retain(|number| *number < first_needed);
-    // In rising order, so that a crash in between leaves no gap.
-    old.sort_unstable();
-    for number in old {
-        match spares.has_room() {
-            true => {
-                fs::rename(dir.segment(number), dir.spare(number))?;
-                spares.add(dir.spare(number));
-            }
-            false => fs::remove_file(dir.segment(number))?,
-        }
-    }
-    dir.sync()
 }
 
 /// Why the thread does not go on.

@@ -13,6 +13,7 @@ compile_error!(
 
 pub mod address;
 pub mod args;
+pub mod background;
 pub mod bench;
 pub mod cli;
 pub mod client;

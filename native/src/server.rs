@@ -1,6 +1,7 @@
 //! The loop: one task that owns the replica, so there is no lock. It steps everything that waits, takes
 //! the effects once, and hands the lanes out; batching comes from that.
 
+use crate::background;
 use crate::clock::Clock;
 use crate::console::Transcript;
 use crate::disk::{Disk, DiskState};
@@ -16,7 +17,6 @@ use raft_core::replica::{Effects, Envelope, Input, Replica};
 use raft_core::request::{Request, Response};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::thread;
 use tokio::sync::{mpsc, watch};
 use tokio::task::yield_now;
 
@@ -207,7 +207,7 @@ impl Server {
         let Effects { write, send, reply, events, dropped } = effects;
         if !dropped.is_empty() {
             // Without a thread to be had it is freed here, and the loop waits.
-            let _ = thread::Builder::new().name("drop".to_owned()).spawn(move || drop(dropped));
+            let _ = background::spawn("drop", move || drop(dropped));
         }
         if let Some(write) = write {
             self.disk.write(write);

@@ -1,7 +1,8 @@
-//! Files that are ready to become segments. They are made ahead of need, so that opening one does not
-//! wait, and so that a full disk is known while there still is a reserve.
+//! Files that are ready to become segments. They are made ahead of need, or were segments before, so that
+//! opening one does not wait, and so that a full disk is known while there still is a reserve.
 
 use crate::datadir::{DataDir, fill_with_zeros, is_full};
+use raft_core::id::EntryId;
 use raft_core::wal::SEGMENT_BYTES;
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
@@ -18,45 +19,69 @@ use std::time::{Duration, Instant};
 /// still fits into the one that is left, and terms and votes do.
 pub(super) const SPARES_MAX: usize = 2;
 
+/// Segments that are kept to be used again: about as many as fill up between two snapshots, so that a
+/// busy log neither gives files away nor has new ones made.
+pub(super) const SPARES_KEPT_MAX: usize = 6;
+
 /// How long to wait before looking for room again.
 const ROOM_LOOK: Duration = Duration::from_secs(1);
 
-/// The spares, and the thread that makes them.
+/// The spares, and the thread that makes them. Removing a large file takes as long as making one, so that
+/// is done there, too.
 pub(super) struct Spares {
     dir: Arc<DataDir>,
     ready: Vec<PathBuf>,
-    /// The one that is being made.
-    making: Option<PathBuf>,
+    /// What the thread has to do, one thing at a time.
+    at_work: Option<Chore>,
+    /// What is to be retired next.
+    retirement: Option<Retirement>,
     /// Set while there is no room for another: when to look again.
     look_again: Option<Instant>,
-    orders: SyncSender<PathBuf>,
-    made: Receiver<io::Result<()>>,
+    orders: SyncSender<Chore>,
+    done: Receiver<io::Result<Vec<PathBuf>>>,
     thread: JoinHandle<()>,
+}
+
+/// Something for the thread to do, which may come to spares.
+#[derive(Clone)]
+enum Chore {
+    Make(PathBuf),
+    Retire(Retirement),
+}
+
+/// What the log needs no more: segments before the first that is needed, and snapshots before the one.
+#[derive(Clone)]
+struct Retirement {
+    first_needed: u64,
+    snapshot: Option<EntryId>,
+    /// How many of the segments become spares.
+    keep: usize,
 }
 
 impl Spares {
     /// Begins with the spares that are there, and orders what is missing.
     pub(super) fn start(dir: &Arc<DataDir>, ready: Vec<PathBuf>) -> io::Result<Self> {
-        let (orders, ordered) = sync_channel::<PathBuf>(1);
-        let (done, made) = sync_channel(1);
+        let (orders, ordered) = sync_channel(1);
+        let (report, done) = sync_channel(1);
+        let folder = dir.clone();
         let thread = thread::Builder::new().name("spares".to_owned()).spawn(move || {
-            for path in ordered {
-                if done.send(make_filled(&path, SEGMENT_BYTES)).is_err() {
+            for chore in ordered {
+                if report.send(carry_out(&folder, chore)).is_err() {
                     return;
                 }
             }
         })?;
-        let dir = dir.clone();
-        let mut spares = Self { dir, ready, making: None, look_again: None, orders, made, thread };
+        let (dir, at_work, retirement, look_again) = (dir.clone(), None, None, None);
+        let mut spares = Self { dir, ready, at_work, retirement, look_again, orders, done, thread };
         spares.order();
         Ok(spares)
     }
 
-    /// Takes in what was made, and orders what is missing.
+    /// Takes in what was done, and orders what is missing.
     pub(super) fn look(&mut self) -> io::Result<()> {
-        if self.making.is_some() {
-            match self.made.try_recv() {
-                Ok(made) => self.take_in(made)?,
+        if self.at_work.is_some() {
+            match self.done.try_recv() {
+                Ok(done) => self.take_in(done)?,
                 Err(TryRecvError::Empty) => {}
                 Err(TryRecvError::Disconnected) => return Err(thread_is_gone()),
             }
@@ -73,9 +98,10 @@ impl Spares {
             self.look_again = self.look_again.map(|_| Instant::now());
             self.order();
         }
-        if self.ready.len() < SPARES_MAX && self.making.is_some() {
-            let made = self.made.recv().map_err(|_| thread_is_gone())?;
-            self.take_in(made)?;
+        while self.ready.len() < SPARES_MAX && self.at_work.is_some() {
+            let done = self.done.recv().map_err(|_| thread_is_gone())?;
+            self.take_in(done)?;
+            self.order();
         }
         let spare = self.ready.pop().ok_or(io::ErrorKind::StorageFull)?;
         self.order();
@@ -89,31 +115,45 @@ impl Spares {
 
     /// Whether something may have changed in a moment.
     pub(super) fn want_a_look(&self) -> bool {
-        self.making.is_some() || self.is_full()
+        self.at_work.is_some() || self.is_full()
     }
 
-    /// Whether another one is welcome.
-    pub(super) fn has_room(&self) -> bool {
-        self.ready.len() < SPARES_MAX
-    }
-
-    /// Adds a file that was a segment, or that was taken in vain.
+    /// Adds a file that was taken in vain.
     pub(super) fn add(&mut self, spare: PathBuf) {
         self.ready.push(spare);
         self.note_enough();
     }
 
-    /// Lets a file that is being made get its name.
-    pub(super) fn stop(self) {
-        drop((self.orders, self.made));
+    /// Has the segments before `first_needed` removed, or made spares, and the snapshots before `snapshot`
+    /// removed. That nothing needs them must be durable.
+    pub(super) fn retire(&mut self, first_needed: u64, snapshot: Option<EntryId>) {
+        // One that still waits named no more than this one.
+        self.retirement = Some(Retirement { first_needed, snapshot, keep: 0 });
+        self.order();
+    }
+
+    /// Lets the thread end what was ordered.
+    pub(super) fn stop(mut self) {
+        while self.at_work.is_some()
+            && let Ok(done) = self.done.recv()
+        {
+            self.at_work = None;
+            // After the end nothing needs to be made.
+            if let Some(retirement) = self.retirement.take().filter(|_| done.is_ok()) {
+                self.begin(Chore::Retire(retirement));
+            }
+        }
+        drop((self.orders, self.done));
         let _ = self.thread.join();
     }
 
-    fn take_in(&mut self, made: io::Result<()>) -> io::Result<()> {
-        let path = self.making.take();
-        match made {
-            Ok(()) => self.ready.extend(path),
-            Err(error) if is_full(&error) => self.look_again = Some(Instant::now() + ROOM_LOOK),
+    fn take_in(&mut self, done: io::Result<Vec<PathBuf>>) -> io::Result<()> {
+        let is_making = matches!(self.at_work.take(), Some(Chore::Make(_)));
+        match done {
+            Ok(spares) => self.ready.extend(spares),
+            Err(error) if is_making && is_full(&error) => {
+                self.look_again = Some(Instant::now() + ROOM_LOOK);
+            }
             Err(error) => return Err(error),
         }
         self.note_enough();
@@ -121,25 +161,77 @@ impl Spares {
     }
 
     fn note_enough(&mut self) {
-        if !self.has_room() {
+        if self.ready.len() >= SPARES_MAX {
             self.look_again = None;
         }
     }
 
+    fn begin(&mut self, chore: Chore) {
+        if self.orders.try_send(chore.clone()).is_ok() {
+            self.at_work = Some(chore);
+        }
+    }
+
     fn order(&mut self) {
+        if self.at_work.is_some() {
+            return;
+        }
+        if let Some(retirement) = self.retirement.take() {
+            let keep = SPARES_KEPT_MAX.saturating_sub(self.ready.len());
+            return self.begin(Chore::Retire(Retirement { keep, ..retirement }));
+        }
         let is_due = self.look_again.is_none_or(|at| at <= Instant::now());
-        if self.making.is_some() || !self.has_room() || !is_due {
+        if self.ready.len() >= SPARES_MAX || !is_due {
             return;
         }
         // Segments count from 1 and never come to the last number: no recycled one has these names.
         let path = [0, u64::MAX].map(|number| self.dir.spare(number));
         let free = path.into_iter().find(|path| !self.ready.contains(path));
-        if let Some(path) = free
-            && self.orders.try_send(path.clone()).is_ok()
-        {
-            self.making = Some(path);
+        if let Some(path) = free {
+            self.begin(Chore::Make(path));
         }
     }
+}
+
+/// Does it, and returns the spares that came of it.
+fn carry_out(dir: &DataDir, chore: Chore) -> io::Result<Vec<PathBuf>> {
+    match chore {
+        Chore::Make(path) => make_filled(&path, SEGMENT_BYTES).map(|()| vec![path]),
+        Chore::Retire(retirement) => retire(dir, &retirement),
+    }
+}
+
+/// Removes what is needed no more; some segments become spares. The names must be durable before a spare
+/// is written to: an old name on new bytes would be damage.
+fn retire(dir: &DataDir, retirement: &Retirement) -> io::Result<Vec<PathBuf>> {
+    let needed = retirement.snapshot.map(|last| dir.snapshot(last));
+    let mut old = Vec::new();
+    for entry in fs::read_dir(dir.path())? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let number = name.strip_prefix("segment-").and_then(|name| name.strip_suffix(".wal"));
+        let is_snapshot = name.starts_with("snapshot-") && name.ends_with(".snap");
+        if let Some(number) = number.and_then(|hex| u64::from_str_radix(hex, 16).ok()) {
+            old.push(number);
+        } else if is_snapshot && needed.as_ref().is_some_and(|needed| path < *needed) {
+            // Names sort as entries do. A later one is being stored aside, to be named next.
+            fs::remove_file(&path)?;
+        }
+    }
+    old.retain(|number| *number < retirement.first_needed);
+    // In rising order, so that a crash in between leaves no gap.
+    old.sort_unstable();
+    let mut spares = Vec::new();
+    for number in old {
+        if spares.len() < retirement.keep {
+            fs::rename(dir.segment(number), dir.spare(number))?;
+            spares.push(dir.spare(number));
+        } else {
+            fs::remove_file(dir.segment(number))?;
+        }
+    }
+    dir.sync()?;
+    Ok(spares)
 }
 
 /// Makes a file of zeros, durably but for its name. Leaves nothing behind if it fails.
