@@ -1,10 +1,11 @@
 //! What a node shows to those who watch it: how it is, what happened, and which messages it sent. Never a
 //! key or a value. Whoever watches is told what was left out, and costs a node that nobody watches nothing.
 
-use crate::id::NodeId;
+use crate::id::{Index, NodeId, Term};
 use crate::raft::event::Event;
+use crate::raft::log::Log;
 use crate::raft::message::{AppendResult, Body};
-use crate::replica::{Effects, Envelope, PeerBody};
+use crate::replica::{Effects, Envelope, PeerBody, Replica};
 use crate::request::Status;
 use crate::time::Instant;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,9 @@ const EVENTS_MAX: usize = 256;
 
 /// Most messages in one sighting: more than an eye can follow.
 const MESSAGES_MAX: usize = 32;
+
+/// Of how many entries a sighting has the term: as many as a screen shows side by side.
+pub const TAIL_MAX: u64 = 12;
 
 /// A moment of a node, and what happened since the moment shown before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +30,9 @@ pub struct Sighting {
     pub events: Vec<Event>,
     /// Messages that it sent, the first of them.
     pub sent: Vec<Sent>,
+    /// The terms of the last entries of its log, as far as it holds them and at most [`TAIL_MAX`]; the last of
+    /// them is the term of `status.last_index`.
+    pub tail: Vec<Term>,
     /// How many events and messages there were besides.
     pub left_out: u64,
     /// How many sightings before this one were lost on a watcher that was too slow.
@@ -101,11 +108,19 @@ impl Collected {
         self.left_out += effects.send.len().saturating_sub(room) as u64;
     }
 
-    /// The sighting of a node that is so now. What is collected begins anew.
-    pub fn take(&mut self, at: Instant, status: Status) -> Sighting {
+    /// The sighting of a node as it is now. What is collected begins anew.
+    pub fn take(&mut self, at: Instant, replica: &Replica) -> Sighting {
         let Self { events, sent, left_out } = std::mem::take(self);
-        Sighting { at, status, events, sent, left_out, missed: 0 }
+        let (status, tail) = (replica.status(), tail(replica.raft().log()));
+        Sighting { at, status, events, sent, tail, left_out, missed: 0 }
     }
+}
+
+/// The terms of the last entries.
+fn tail(log: &Log) -> Vec<Term> {
+    let last = log.last().index.0;
+    let first = last.saturating_sub(TAIL_MAX).max(log.base().index.0) + 1;
+    (first..=last).filter_map(|index| log.term_at(Index(index))).collect()
 }
 
 impl Sent {
@@ -139,8 +154,9 @@ impl Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::{EntryId, Incarnation, Index, Term};
-    use crate::raft::message::Message;
+    use crate::id::{EntryId, Incarnation};
+    use crate::raft::message::{Entry, Message, Payload};
+    use crate::time::ClusterTime;
 
     fn committed(index: u64) -> Event {
         Event::Committed { to: EntryId { term: Term(1), index: Index(index) } }
@@ -149,6 +165,21 @@ mod tests {
     fn timeout_now() -> Envelope {
         let body = PeerBody::Raft(Message { term: Term(1), body: Body::TimeoutNow });
         Envelope { from: NodeId(1), incarnation: Incarnation(1), to: NodeId(2), body }
+    }
+
+    #[test]
+    fn of_a_log_the_terms_of_its_last_entries_are_told_as_far_as_it_holds_them() {
+        let base = EntryId { term: Term(1), index: Index(4) };
+        let entry =
+            |term| Entry { term: Term(term), time: ClusterTime::default(), payload: Payload::Noop };
+        let terms = |entries: &[u64]| {
+            let log = Log::restore(base, entries.iter().copied().map(entry).collect());
+            tail(&log).into_iter().map(|term| term.0).collect::<Vec<u64>>()
+        };
+        assert_eq!(terms(&[]), []);
+        assert_eq!(terms(&[2, 2, 3]), [2, 2, 3]);
+        let long: Vec<u64> = (1..=TAIL_MAX + 5).collect();
+        assert_eq!(terms(&long), long[5..]);
     }
 
     #[test]

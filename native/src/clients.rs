@@ -135,8 +135,8 @@ impl<'a> Session<'a> {
                 None => break Ok(()),
             }
         };
-        // What came before a fault was in order.
-        if !requests.is_empty() {
+        // What came before a fault was in order. A loop that sleeps is woken for who begins to watch.
+        if !requests.is_empty() || self.sightings.is_some() {
             self.node.inbox.put(Arrival::Client { requests, replies: self.replies.clone() }).await;
         }
         result

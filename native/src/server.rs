@@ -15,6 +15,7 @@ use raft_core::raft::event::Event;
 use raft_core::raft::membership::{Configuration, Member};
 use raft_core::replica::{Effects, Envelope, Input, Replica};
 use raft_core::request::{Request, Response};
+use raft_core::sighting::Collected;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
@@ -138,7 +139,8 @@ impl Server {
         tokio::pin!(timer);
         loop {
             self.hand_out_effects();
-            timer.as_mut().reset(self.clock.timer(self.replica.deadline()));
+            let due = self.replica.deadline().min(self.node.watchers.due(&self.shown));
+            timer.as_mut().reset(self.clock.timer(due));
             tokio::select! {
                 biased;
                 change = disk.changed() => if change.is_err() { return },
@@ -202,8 +204,9 @@ impl Server {
 
     fn hand_out_effects(&mut self) {
         let effects = self.replica.effects();
-        let status = || self.replica.status();
-        self.node.watchers.show(&mut self.shown, &effects, self.clock.now(), status);
+        let now = self.clock.now();
+        let sight = |collected: &mut Collected| collected.take(now, &self.replica);
+        self.node.watchers.show(&mut self.shown, &effects, now, sight);
         let Effects { write, send, reply, events, dropped } = effects;
         if !dropped.is_empty() {
             // Without a thread to be had it is freed here, and the loop waits.

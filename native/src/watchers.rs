@@ -2,7 +2,6 @@
 //! misses some. The loop never waits for any of them.
 
 use raft_core::replica::Effects;
-use raft_core::request::Status;
 use raft_core::sighting::{Collected, Sighting};
 use raft_core::time::Instant;
 use std::future::pending;
@@ -13,6 +12,9 @@ use tokio::sync::broadcast::{Receiver, Sender, channel};
 
 /// The least time between two sightings: an eye sees no more, and a busy node has better things to do.
 const SIGHTING_INTERVAL: Duration = Duration::from_millis(50);
+
+/// The most time between two, however quiet the node is: who hears nothing takes it for dead.
+const QUIET_MAX: Duration = Duration::from_millis(250);
 
 /// Most watchers of a node; each is sent twenty sightings a second of one or two kilobytes.
 const WATCHERS_MAX: usize = 16;
@@ -53,7 +55,7 @@ impl Watchers {
         shown: &mut Shown,
         effects: &Effects,
         now: Instant,
-        status: impl FnOnce() -> Status,
+        sight: impl FnOnce(&mut Collected) -> Sighting,
     ) {
         if self.0.receiver_count() == 0 {
             if shown.at.is_some() {
@@ -65,8 +67,13 @@ impl Watchers {
         if shown.at.is_none_or(|at| now - at >= SIGHTING_INTERVAL) {
             shown.at = Some(now);
             // The last of them may have left a moment ago.
-            let _ = self.0.send(Arc::new(shown.collected.take(now, status())));
+            let _ = self.0.send(Arc::new(sight(&mut shown.collected)));
         }
+    }
+
+    /// When something is to be shown even if nothing happens; never while nobody watches.
+    pub fn due(&self, shown: &Shown) -> Instant {
+        shown.at.map_or(Instant::MAX, |at| at + QUIET_MAX)
     }
 
     /// What is shown from now on; `None` if enough watch already.
@@ -98,9 +105,10 @@ mod tests {
     use raft_core::id::{Index, NodeId, Term};
     use raft_core::raft::event::RoleName;
     use raft_core::raft::membership::Configuration;
+    use raft_core::request::Status;
 
-    fn status() -> Status {
-        Status {
+    fn sighting(at: Instant) -> Sighting {
+        let status = Status {
             node: NodeId(1),
             role: RoleName::Follower,
             term: Term(0),
@@ -113,7 +121,9 @@ mod tests {
             keys: 0,
             configuration: Configuration::default(),
             followers: Vec::new(),
-        }
+        };
+        let (events, sent, tail) = (Vec::new(), Vec::new(), Vec::new());
+        Sighting { at, status, events, sent, tail, left_out: 0, missed: 0 }
     }
 
     #[tokio::test]
@@ -123,13 +133,28 @@ mod tests {
         let shows = SIGHTINGS_MAX as u64 + 7;
         for number in 0..shows {
             let now = Instant(0) + SIGHTING_INTERVAL * number as u32;
-            watchers.show(&mut shown, &Effects::default(), now, status);
-            // Too early to be shown.
-            watchers.show(&mut shown, &Effects::default(), now + SIGHTING_INTERVAL / 2, status);
+            // The second is too early to be shown.
+            for now in [now, now + SIGHTING_INTERVAL / 2] {
+                watchers.show(&mut shown, &Effects::default(), now, |_| sighting(now));
+            }
         }
         let first = next(&mut slow).await;
         assert_eq!((first.missed, first.at), (7, Instant(0) + SIGHTING_INTERVAL * 7));
         assert_eq!(next(&mut slow).await.missed, 0);
+    }
+
+    #[test]
+    fn a_quiet_node_is_shown_while_somebody_watches_and_not_else() {
+        let (watchers, mut shown) = (Watchers::default(), Shown::default());
+        let mut show = |now| {
+            watchers.show(&mut shown, &Effects::default(), now, |_| sighting(now));
+            watchers.due(&shown)
+        };
+        assert_eq!(show(Instant(1)), Instant::MAX);
+        let watching = watchers.subscribe();
+        assert_eq!(show(Instant(2)), Instant(2) + QUIET_MAX);
+        drop(watching);
+        assert_eq!(show(Instant(3)), Instant::MAX);
     }
 
     #[test]

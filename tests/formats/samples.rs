@@ -348,6 +348,7 @@ fn sighting() -> Sighting {
             Event::Committed { to },
         ],
         sent: kinds.map(|kind| Sent { to: candidate, kind }).into(),
+        tail: [4, 5, 5].map(Term).into(),
         left_out: 12,
         missed: 1,
     }
