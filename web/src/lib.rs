@@ -18,6 +18,7 @@ pub mod hunt;
 pub mod layout;
 pub mod lesson;
 pub mod link;
+pub mod live;
 pub mod look;
 pub mod mark;
 pub mod narration;

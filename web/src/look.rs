@@ -46,25 +46,22 @@ pub struct View {
 }
 
 impl View {
-    fn has_picked(&self, node: NodeId) -> bool {
+    pub(crate) fn has_picked(&self, node: NodeId) -> bool {
         self.picked == Some(Picked::Node(node))
     }
 
-    fn log_columns(&self) -> u64 {
+    pub(crate) fn log_columns(&self) -> u64 {
         if self.narrow { 6 } else { 10 }
     }
 }
 
 /// The most happenings shown: what one cares to scroll through.
-const STORY_MAX: usize = 120;
+pub(crate) const STORY_MAX: usize = 120;
 
 /// What there is to see of a run at its moment.
 pub fn scene(run: &Run, view: &View) -> Scene {
     let sim = run.sim();
-    let ids: Vec<NodeId> = started(sim).map(raft_sim::Node::id).collect();
-    let layout = Layout::new(ids.len(), view.narrow, view.aspect);
-    let places: Vec<Point> = (0..ids.len()).map(|place| layout.node(place)).collect();
-    let stage = Stage { layout, ids, places };
+    let stage = Stage::new(started(sim).map(raft_sim::Node::id).collect(), view);
     let nodes: Vec<Node> = started(sim).map(|node| self::node(run, view, &stage, node)).collect();
     // Too fast for single messages, only those are shown that stand still.
     let shown = sim.flights().filter(|flight| !view.fast || flight.held);
@@ -92,7 +89,7 @@ pub fn scene(run: &Run, view: &View) -> Scene {
         events: sim.counters().events,
         trace_hash: sim.trace_hash(),
         nodes,
-        layout,
+        layout: stage.layout,
     };
     scene.menu = menu::picked(run, &scene, view.picked);
     scene.tries = menu::tries(run, &scene);
@@ -131,14 +128,21 @@ fn standing(sim: &Sim, node: NodeId) -> Standing {
 }
 
 /// Who stands where.
-struct Stage {
-    layout: Layout,
-    ids: Vec<NodeId>,
+pub(crate) struct Stage {
+    pub(crate) layout: Layout,
+    pub(crate) ids: Vec<NodeId>,
     places: Vec<Point>,
 }
 
 impl Stage {
-    fn at(&self, node: NodeId) -> Point {
+    /// These nodes in a ring.
+    pub(crate) fn new(ids: Vec<NodeId>, view: &View) -> Self {
+        let layout = Layout::new(ids.len(), view.narrow, view.aspect);
+        let places = (0..ids.len()).map(|place| layout.node(place)).collect();
+        Self { layout, ids, places }
+    }
+
+    pub(crate) fn at(&self, node: NodeId) -> Point {
         let place = self.ids.iter().position(|id| *id == node);
         place.map_or_else(|| self.layout.center(), |place| self.places[place])
     }
@@ -150,7 +154,7 @@ impl Stage {
         }
     }
 
-    fn pairs(&self) -> impl Iterator<Item = (NodeId, NodeId)> {
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (NodeId, NodeId)> {
         let ids = &self.ids;
         (0..ids.len()).flat_map(move |a| (a + 1..ids.len()).map(move |b| (ids[a], ids[b])))
     }

@@ -12,7 +12,7 @@ pub fn sentence(scene: &Scene) -> String {
         return "This run is over, and it ended well: every check held.".to_owned();
     }
     let (all, majority) = (scene.voters().count(), scene.voters().count() / 2 + 1);
-    let up = scene.voters().filter(|node| node.role != Role::Down).count();
+    let up = scene.voters().filter(|node| node.role.is_up()).count();
     let leader = scene.leader();
     let rival = |leader: &&Node| {
         let leads = |node: &&Node| node.role == Role::Leader && node.id != leader.id;

@@ -53,6 +53,8 @@ pub struct Scene {
 pub enum Role {
     /// Crashed.
     Down,
+    /// Of a real cluster: not heard from. It may be crashed, stand still or be cut off from who watches.
+    Silent,
     /// Follows a leader, or waits for one (§5.2).
     Follower,
     /// Asks whether it would win an election (thesis §9.6).
@@ -348,6 +350,8 @@ pub enum Turn {
     Started,
     /// Something was done to the cluster, good or bad.
     Fault,
+    /// Who watches a real cluster missed something of it.
+    Gap,
     /// A check failed.
     CheckFailed,
 }
@@ -402,10 +406,16 @@ impl PauseWhen {
 }
 
 impl Role {
+    /// Whether the node runs, as far as can be seen.
+    pub fn is_up(self) -> bool {
+        !matches!(self, Self::Down | Self::Silent)
+    }
+
     /// The role in words, and in the style sheet.
     pub fn name(self) -> &'static str {
         match self {
             Self::Down => "down",
+            Self::Silent => "silent",
             Self::Follower => "follower",
             Self::PreCandidate => "pre-candidate",
             Self::Candidate => "candidate",
@@ -438,7 +448,7 @@ impl Scene {
 
     /// Whether something is not as it should be: a node, a link, a disk, a clock, a message that is held.
     pub fn is_damaged(&self) -> bool {
-        self.nodes.iter().any(|node| node.role == Role::Down || node.machine.is_damaged())
+        self.nodes.iter().any(|node| !node.role.is_up() || node.machine.is_damaged())
             || self.links.iter().any(Link::is_damaged)
             || self.messages.iter().any(|message| message.held)
     }

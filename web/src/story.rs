@@ -56,16 +56,17 @@ pub(crate) fn happening(
     })
 }
 
+/// What is told of something that happened.
 #[derive(Default)]
-struct Told {
-    says: String,
-    why: String,
-    by: &'static str,
-    turn: Turn,
+pub(crate) struct Told {
+    pub(crate) says: String,
+    pub(crate) why: String,
+    pub(crate) by: &'static str,
+    pub(crate) turn: Turn,
 }
 
 impl Told {
-    fn of(says: &str, by: &'static str, turn: Turn) -> Self {
+    pub(crate) fn of(says: &str, by: &'static str, turn: Turn) -> Self {
         Self { says: says.to_owned(), why: String::new(), by, turn }
     }
 }
@@ -77,62 +78,74 @@ fn of_event(
     event: &Event,
     seen: impl Fn(NodeId) -> Option<Spell>,
 ) -> Option<Told> {
-    let (says, why) = line.text.split_once(": ").unwrap_or((&line.text, ""));
-    let (mut why, before) = (why.to_owned(), seen(node));
-    let turn = match event {
-        // That followers learn of a commit shows in their logs.
-        Event::Committed { .. } => {
-            let replica = sim.nodes().find(|other| other.id() == node)?.replica()?;
-            if replica.raft().leader() != Some(node) {
-                return None;
-            }
-            Turn::Committed
-        }
-        Event::PreVoteStarted { .. } | Event::ElectionStarted { .. } => match before {
-            Some(Spell { role: Role::Candidate, term, .. }) => {
-                why = format!("nobody won the election of term {term}");
-                Turn::NoWinner
-            }
-            _ => Turn::Campaign,
-        },
-        Event::BecameLeader { .. } => {
-            let leads = |other: NodeId| seen(other).filter(|spell| spell.role == Role::Leader);
-            let others = sim.nodes().map(raft_sim::Node::id).filter(|other| *other != node);
-            let rival = others.filter_map(|other| Some((other, leads(other)?.term))).next();
-            match rival {
-                Some((rival, term)) => {
-                    why = format!("node {rival} still believes that it leads term {term}");
-                    Turn::SecondLeader
-                }
-                None => Turn::Elected,
-            }
-        }
-        Event::BecameFollower { why: WhyFollower::NoQuorum | WhyFollower::DiskStalled, .. } => {
-            Turn::SteppedDown
-        }
-        Event::BecameFollower { .. } => match before {
-            Some(Spell { role: Role::Leader, .. }) => Turn::SteppedDown,
-            _ => Turn::Detail,
-        },
-        Event::Truncated { .. }
-        | Event::SnapshotTaken { .. }
-        | Event::SnapshotInstalled { .. }
-        | Event::SnapshotRejected { .. }
-        | Event::CaughtUp { .. } => Turn::Log,
-        Event::ConfigurationAdopted { .. }
-        | Event::TransferStarted { .. }
-        | Event::TransferTimedOut { .. }
-        | Event::NotAdmitted { .. }
-        | Event::MemberLost { .. }
-        | Event::QuorumLost { .. }
-        | Event::DiskFull { .. } => Turn::Members,
-        Event::VoteGranted { pre_vote: false, .. } => Turn::Voted,
-        Event::VoteGranted { .. }
-        | Event::VoteRefused { .. }
-        | Event::LeaderKnown { .. }
-        | Event::ToldToStand { .. } => Turn::Detail,
+    let leads = || {
+        let replica = sim.nodes().find(|other| other.id() == node)?.replica()?;
+        Some(replica.raft().leader() == Some(node))
     };
-    Some(Told { says: says.to_owned(), why, by: "", turn })
+    if matches!(event, Event::Committed { .. }) && leads() != Some(true) {
+        return None;
+    }
+    let others = sim.nodes().map(raft_sim::Node::id).filter(|other| *other != node);
+    let others = others.filter_map(|other| Some((other, seen(other)?)));
+    Some(Told::of_event(&line.text, event, seen(node), others))
+}
+
+impl Told {
+    /// What an event of a node tells. `before` is how the node was; `others` is how the others are. That
+    /// followers learn of a commit shows in their logs: only a leader's is worth telling.
+    pub(crate) fn of_event(
+        text: &str,
+        event: &Event,
+        before: Option<Spell>,
+        mut others: impl Iterator<Item = (NodeId, Spell)>,
+    ) -> Self {
+        let (says, why) = text.split_once(": ").unwrap_or((text, ""));
+        let mut why = why.to_owned();
+        let turn = match event {
+            Event::Committed { .. } => Turn::Committed,
+            Event::PreVoteStarted { .. } | Event::ElectionStarted { .. } => match before {
+                Some(Spell { role: Role::Candidate, term, .. }) => {
+                    why = format!("nobody won the election of term {term}");
+                    Turn::NoWinner
+                }
+                _ => Turn::Campaign,
+            },
+            Event::BecameLeader { .. } => {
+                match others.find(|(_, spell)| spell.role == Role::Leader) {
+                    Some((rival, Spell { term, .. })) => {
+                        why = format!("node {rival} still believes that it leads term {term}");
+                        Turn::SecondLeader
+                    }
+                    None => Turn::Elected,
+                }
+            }
+            Event::BecameFollower {
+                why: WhyFollower::NoQuorum | WhyFollower::DiskStalled, ..
+            } => Turn::SteppedDown,
+            Event::BecameFollower { .. } => match before {
+                Some(Spell { role: Role::Leader, .. }) => Turn::SteppedDown,
+                _ => Turn::Detail,
+            },
+            Event::Truncated { .. }
+            | Event::SnapshotTaken { .. }
+            | Event::SnapshotInstalled { .. }
+            | Event::SnapshotRejected { .. }
+            | Event::CaughtUp { .. } => Turn::Log,
+            Event::ConfigurationAdopted { .. }
+            | Event::TransferStarted { .. }
+            | Event::TransferTimedOut { .. }
+            | Event::NotAdmitted { .. }
+            | Event::MemberLost { .. }
+            | Event::QuorumLost { .. }
+            | Event::DiskFull { .. } => Turn::Members,
+            Event::VoteGranted { pre_vote: false, .. } => Turn::Voted,
+            Event::VoteGranted { .. }
+            | Event::VoteRefused { .. }
+            | Event::LeaderKnown { .. }
+            | Event::ToldToStand { .. } => Turn::Detail,
+        };
+        Self { says: says.to_owned(), why, by: "", turn }
+    }
 }
 
 /// Entry ids as `5@t2` are for traces; a sentence says entry 5 of term 2.

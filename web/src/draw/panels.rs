@@ -5,7 +5,7 @@ use crate::hunt::{self, Wanted};
 use crate::mark::Mark;
 use crate::scene::menu::Item;
 use crate::scene::timeline::{Tab, Timeline};
-use crate::scene::{Cell, Happening, Kind, Node, Request, Role, Scene};
+use crate::scene::{Cell, Happening, Kind, Node, Request, Scene};
 use raft_core::id::{Index, Term};
 use raft_core::time::Instant;
 
@@ -59,8 +59,9 @@ fn cell(cell: &Cell, index: Index) -> Mark {
                 mark(*committed, " committed", ""),
                 mark(*applied, " applied", "")
             );
+            let what = if says.is_empty() { String::new() } else { format!(": {says}") };
             let title = format!(
-                "Entry {index} of term {term}: {says}; {}, {}, {}",
+                "Entry {index} of term {term}{what}; {}, {}, {}",
                 mark(*durable, "on disk", "not yet on disk"),
                 mark(*committed, "committed", "not known to be committed"),
                 mark(*applied, "applied", "not applied")
@@ -130,7 +131,7 @@ pub fn table(scene: &Scene) -> Vec<Mark> {
 }
 
 fn row(node: &Node) -> Mark {
-    let down = node.role == Role::Down;
+    let down = !node.role.is_up();
     let cell = |text: String| Mark::of("td", "number").text(text);
     let known = |text: String| cell(if down { "–".to_owned() } else { text });
     let timer = match node.timer_us {

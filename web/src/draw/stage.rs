@@ -267,10 +267,10 @@ fn node(scene: &Scene, node: &Node) -> Mark {
         );
     }
     mark = mark.with(body("body"));
-    if is_striped(node.term) && node.role != Role::Down {
+    if is_striped(node.term) && node.role.is_up() {
         mark = mark.with(body("stripes"));
     }
-    if node.role == Role::Down {
+    if !node.role.is_up() {
         let arm = length(r * 0.71);
         mark = mark.with(
             Mark::of("path", "cross")
@@ -288,7 +288,7 @@ fn node(scene: &Scene, node: &Node) -> Mark {
 /// What a node is, in a word.
 fn role_word(node: &Node) -> String {
     match (node.standing, node.role) {
-        (_, Role::Down) | (Standing::Voter, _) => capital(node.role.name()),
+        (_, Role::Down | Role::Silent) | (Standing::Voter, _) => capital(node.role.name()),
         (Standing::Learner, _) => "Learner".to_owned(),
         (Standing::Outside, _) => "Not a member".to_owned(),
     }
@@ -305,7 +305,7 @@ fn words(layout: &Layout, node: &Node) -> Vec<Mark> {
     };
     let term = if r < 30.0 { format!("t{}", node.term) } else { format!("term {}", node.term) };
     let mut words = match node.role {
-        Role::Down => vec![word("id", 0.0, r * 0.26, r * 0.74, node.id.to_string())],
+        Role::Down | Role::Silent => vec![word("id", 0.0, r * 0.26, r * 0.74, node.id.to_string())],
         _ => vec![
             word("id", 0.0, r * 0.12, r * 0.74, node.id.to_string()),
             word("term", 0.0, r * 0.52, (r * 0.31).max(10.5), term),
@@ -332,7 +332,12 @@ fn note(node: &Node) -> String {
     let have = node.ballots.iter().filter(|ballot| ballot.state == BallotState::Granted).count();
     match node.role {
         Role::Down => "its disk is safe".to_owned(),
+        Role::Silent => "not heard from".to_owned(),
         Role::Leader => format!("committed {}", node.commit),
+        // Who watches a real node is told only what happened, not which votes it has.
+        Role::PreCandidate | Role::Candidate if node.ballots.is_empty() => {
+            format!("needs {} votes", node.majority)
+        }
         Role::PreCandidate | Role::Candidate => format!("{have} of {} votes", node.majority),
         Role::Follower => match (node.leader, node.vote) {
             (Some(leader), _) => format!("follows {leader}"),

@@ -205,12 +205,12 @@ fn spell(frame: &Frame, spell: &Spell, along: (f64, f64), middle: f64, height: f
         Role::Leader => height * 0.38,
         Role::Candidate | Role::PreCandidate => height * 0.30,
         Role::Follower => height * 0.17,
-        Role::Down => 0.0,
+        Role::Down | Role::Silent => 0.0,
     };
     let along = (along.0, along.1.max(along.0));
     let class = format!("spell {} {}", spell.role.name(), term_class(spell.term));
     let mut mark = Mark::of("g", class);
-    if spell.role == Role::Down {
+    if !spell.role.is_up() {
         return mark.with(frame.line("gone", (along.0, middle), (along.1, middle)));
     }
     let across = (middle - half, middle + half);

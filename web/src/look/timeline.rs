@@ -17,7 +17,7 @@ pub const ARROWS_MAX: usize = 400;
 const MARKS_MAX: usize = 200;
 
 /// Into how many parts the whole run is divided for its overview.
-const PARTS: usize = 120;
+pub(crate) const PARTS: usize = 120;
 
 /// How many usual flights long a window is at first: each is then wide enough to be followed.
 const WINDOW_FLIGHTS: u32 = 50;
@@ -46,7 +46,7 @@ pub fn timeline(branches: &Branches, view: &View) -> Timeline {
         arrows,
         crowded,
         bands: record.bands(from, until).take(MARKS_MAX).cloned().collect(),
-        flags: flags(run, window),
+        flags: flags(record.happenings(), window),
         density,
         kept_from,
         branches: tabs(branches),
@@ -101,9 +101,13 @@ fn under_way(sim: &Sim, flight: &Flight) -> Option<Arrow> {
     Arrow::of(sim, flight).map(|arrow| Arrow { step: u64::MAX, ..arrow })
 }
 
-fn flags(run: &Run, window: Window) -> Vec<Flag> {
+/// What happened in a window, to be gone to.
+pub(crate) fn flags<'a>(
+    happenings: impl Iterator<Item = &'a std::rc::Rc<crate::scene::Happening>>,
+    window: Window,
+) -> Vec<Flag> {
     let inside = |at: Instant| at >= window.from && at <= window.until();
-    let told = run.record().happenings().filter(|happening| inside(happening.at));
+    let told = happenings.filter(|happening| inside(happening.at));
     // Elections and their ends show in the lanes.
     let shown = told.filter(|happening| {
         happening.turn.is_of_interest()

@@ -1,0 +1,294 @@
+//! A cluster that is watched: from sightings, as nodes show them, to what there is to see.
+
+use raft_core::id::{EntryId, Incarnation, Index, NodeId, Term};
+use raft_core::raft::event::{Event, RoleName, WhyFollower};
+use raft_core::raft::membership::{Configuration, Member};
+use raft_core::request::{FollowerStatus, Status};
+use raft_core::sighting::{Kind, Sent, Sighting};
+use raft_core::time::Instant;
+use raft_web::draw::{inside, panels, stage, timeline};
+use raft_web::live::{Live, SILENCE_MAX};
+use raft_web::look::View;
+use raft_web::run::Run;
+use raft_web::scene::inside::Picked;
+use raft_web::scene::timeline::Window;
+use raft_web::scene::{Cell, Role, Scene, Turn};
+use std::time::Duration;
+
+const NODES: u64 = 3;
+
+fn ms(ms: u64) -> Instant {
+    Instant(ms * 1_000)
+}
+
+fn view(picked: Option<Picked>) -> View {
+    let window = Window { from: Instant(0), length: Duration::from_secs(20) };
+    View { picked, narrow: false, aspect: 0.7, still: false, fast: false, window }
+}
+
+fn members() -> Configuration {
+    let member = |id: u64| Member {
+        id: NodeId(id),
+        address: format!("localhost:800{id}"),
+        incarnation: Incarnation(id),
+    };
+    Configuration::founding(&(1..=NODES).map(member).collect::<Vec<Member>>())
+}
+
+/// A node that follows `leader`, or is the leader, with `last` entries of that term, all committed.
+fn sighting(node: u64, leader: u64, term: u64, last: u64) -> Sighting {
+    let leads = node == leader;
+    let follower = |id: u64| FollowerStatus {
+        node: NodeId(id),
+        match_index: Index(last),
+        silent_ms: Some(10),
+    };
+    let followers = (1..=NODES).filter(|id| leads && *id != node).map(follower).collect();
+    let status = Status {
+        node: NodeId(node),
+        role: if leads { RoleName::Leader } else { RoleName::Follower },
+        term: Term(term),
+        leader: Some(NodeId(leader)),
+        last_index: Index(last),
+        durable_index: Index(last),
+        commit_index: Index(last),
+        applied_index: Index(last),
+        snapshot_index: Index(0),
+        keys: 1,
+        configuration: members(),
+        followers,
+    };
+    let tail = (1..=last.min(12)).map(|_| Term(term)).collect();
+    let at = Instant(0);
+    Sighting { at, status, events: Vec::new(), sent: Vec::new(), tail, left_out: 0, missed: 0 }
+}
+
+/// All three are heard from every 50 milliseconds.
+fn healthy(live: &mut Live, from_ms: u64, until_ms: u64, nodes: &[u64], leader: u64, term: u64) {
+    for at in (from_ms..until_ms).step_by(50) {
+        for node in nodes {
+            live.take_in(ms(at), sighting(*node, leader, term, 7));
+        }
+    }
+}
+
+fn roles(scene: &Scene) -> Vec<(u64, Role, u64)> {
+    scene.nodes.iter().map(|node| (node.id.0, node.role, node.term.0)).collect()
+}
+
+#[test]
+fn cluster_is_shown_as_its_nodes_say_it_is() {
+    let mut live = Live::default();
+    healthy(&mut live, 0, 1_000, &[1, 2, 3], 2, 4);
+    let scene = live.scene(&view(None));
+    let follower = Role::Follower;
+    assert_eq!(roles(&scene), [(1, follower, 4), (2, Role::Leader, 4), (3, follower, 4)]);
+    assert_eq!(scene.leader().map(|leader| leader.commit), Some(Index(7)));
+    let cell = &scene.logs.rows[0][0];
+    assert!(matches!(cell, Cell::Entry { term: Term(4), applied: true, .. }), "{cell:?}");
+    let words = "Node 2 leads term 4. Its followers have all that is committed.";
+    assert_eq!(live.sentence(), words);
+    assert_eq!(live.state()[0], "quorum: 3 of 3 heard from");
+    // It can be drawn by what draws runs.
+    assert!(stage::svg_string(&scene).contains("data-role=\"leader\""));
+    assert_eq!(panels::table(&scene).len(), 3);
+}
+
+#[test]
+fn a_member_is_shown_before_it_is_heard_from_and_is_to_be_dialled() {
+    let mut live = Live::default();
+    live.take_in(ms(1), sighting(1, 1, 1, 2));
+    assert_eq!(live.scene(&view(None)).nodes.len(), 3);
+    assert_eq!(live.scene(&view(None)).nodes[2].role, Role::Silent);
+    assert_eq!(live.members()[2], (NodeId(3), "localhost:8003".to_owned()));
+    assert_eq!(live.quorum().heard, 1);
+    assert!(live.sentence().starts_with("Quorum lost: only 1 of 3"), "{}", live.sentence());
+}
+
+#[test]
+fn a_node_that_falls_silent_is_shown_so_within_a_second() {
+    let mut live = Live::default();
+    healthy(&mut live, 0, 1_000, &[1, 2, 3], 2, 4);
+    // Node 2 stands still: its connection stays, and it says nothing.
+    healthy(&mut live, 1_000, 1_950, &[1, 3], 2, 4);
+    let scene = live.scene(&view(None));
+    assert_eq!(scene.nodes[1].role, Role::Silent);
+    assert_eq!(live.quorum().heard, 2);
+    let says = &scene.story[0];
+    assert_eq!((says.node, says.turn), (Some(NodeId(2)), Turn::Fault), "{says:?}");
+    // And its end is on the timeline, where it can be gone to.
+    let timeline = live.timeline(&view(None));
+    assert_eq!(timeline.lanes[1].spells.last().map(|spell| spell.role), Some(Role::Silent));
+    assert!(timeline.flags.iter().any(|flag| flag.node == Some(NodeId(2))));
+    // Not one moment earlier than silence counts.
+    let mut live = Live::default();
+    healthy(&mut live, 0, 1_000, &[1, 2, 3], 2, 4);
+    live.pass(ms(950) + SILENCE_MAX);
+    assert!(live.quorum().heard == 3);
+}
+
+#[test]
+fn a_connection_that_ends_shows_at_once_and_so_does_its_return() {
+    let mut live = Live::default();
+    healthy(&mut live, 0, 1_000, &[1, 2, 3], 2, 4);
+    live.lose(ms(1_001), NodeId(2));
+    assert_eq!(live.scene(&view(None)).nodes[1].role, Role::Silent);
+    live.take_in(ms(1_500), sighting(2, 3, 5, 8));
+    assert_eq!(live.scene(&view(None)).nodes[1].role, Role::Follower);
+    let says = &live.scene(&view(None)).story[0].says;
+    assert!(says.starts_with("is heard from"), "{says}");
+}
+
+#[test]
+fn an_election_is_told_in_its_order_with_reasons() {
+    let mut live = Live::default();
+    healthy(&mut live, 0, 1_000, &[1, 2, 3], 2, 4);
+    live.lose(ms(1_001), NodeId(2));
+    let mut wins = sighting(3, 3, 5, 8);
+    let to = EntryId { term: Term(5), index: Index(8) };
+    wins.events = vec![
+        Event::PreVoteStarted { campaign: Term(5) },
+        Event::ElectionStarted { term: Term(5) },
+        Event::BecameLeader { term: Term(5) },
+        Event::Committed { to },
+        Event::Committed { to },
+    ];
+    live.take_in(ms(1_400), wins);
+    let why = WhyFollower::LaterTerm { from: NodeId(3) };
+    let mut follows = sighting(1, 3, 5, 8);
+    follows.events = vec![
+        Event::BecameFollower { term: Term(5), why },
+        Event::LeaderKnown { leader: NodeId(3), term: Term(5), behind: 0 },
+        Event::Committed { to },
+    ];
+    live.take_in(ms(1_410), follows);
+    let story = live.scene(&view(None)).story;
+    let turns: Vec<Turn> = story.iter().rev().skip(3).map(|told| told.turn).collect();
+    use Turn::{Campaign, Committed, Detail, Elected, Fault};
+    assert_eq!(turns, [Fault, Campaign, Campaign, Elected, Committed, Detail, Detail]);
+    let because = story.iter().find(|told| told.why.contains("§5.1"));
+    assert_eq!(because.map(|told| told.node), Some(Some(NodeId(1))), "{story:#?}");
+    assert!(live.state().contains(&"1 election in 1 s".to_owned()), "{:?}", live.state());
+}
+
+#[test]
+fn what_was_missed_is_said() {
+    let mut live = Live::default();
+    live.take_in(ms(1), sighting(1, 1, 1, 2));
+    live.take_in(ms(60), Sighting { missed: 12, left_out: 3, ..sighting(1, 1, 1, 2) });
+    let gaps: Vec<Turn> = live.scene(&view(None)).story.iter().map(|told| told.turn).collect();
+    assert_eq!(gaps, [Turn::Gap, Turn::Started]);
+    assert_eq!(live.state().last().map(String::as_str), Some("15 things left out"));
+}
+
+#[test]
+fn looking_back_shows_what_was_and_goes_on_keeping_what_is() {
+    let mut live = Live::default();
+    healthy(&mut live, 0, 1_000, &[1, 2, 3], 2, 4);
+    live.stay(ms(500));
+    live.lose(ms(1_001), NodeId(2));
+    healthy(&mut live, 1_050, 3_000, &[1, 3], 3, 5);
+    let then = live.scene(&view(None));
+    assert_eq!(
+        (then.now, then.nodes[1].role, then.nodes[1].term),
+        (ms(500), Role::Leader, Term(4))
+    );
+    assert!(then.story.iter().all(|told| told.at <= ms(500)));
+    assert_eq!(live.quorum().heard, 3);
+    assert_eq!(live.timeline(&view(None)).end, ms(2_950));
+    // On to what happened next, and back to the present.
+    live.go_on(true);
+    assert_eq!(live.here(), ms(1_001));
+    live.follow();
+    assert_eq!(live.scene(&view(None)).nodes[1].role, Role::Silent);
+}
+
+#[test]
+fn messages_are_sampled_and_fly_for_a_moment() {
+    let mut live = Live::default();
+    let sent = |kind| Sent { to: NodeId(2), kind };
+    for at in (0..10_000).step_by(50) {
+        let heartbeats = vec![
+            sent(Kind::Heartbeat),
+            sent(Kind::Heartbeat),
+            Sent { to: NodeId(99), ..sent(Kind::Vote) },
+        ];
+        live.take_in(ms(at), Sighting { sent: heartbeats, ..sighting(1, 1, 1, 2) });
+    }
+    let arrows = live.timeline(&view(None)).arrows;
+    assert!((20..=26).contains(&arrows.len()), "{} arrows", arrows.len());
+    assert!(arrows.iter().all(|arrow| arrow.to == NodeId(2)), "only between nodes that are known");
+    let flying = live.scene(&view(None)).messages;
+    assert!((1..=2).contains(&flying.len()), "{} under way", flying.len());
+    let frame = timeline::Frame { down: false, along: 1_000.0, across: 180.0 };
+    assert!(!timeline::draw(&live.timeline(&view(None)), &frame).is_empty());
+}
+
+#[test]
+fn history_is_bounded_however_long_and_busy() {
+    let mut live = Live::default();
+    for n in 0..60_000_u64 {
+        let at = ms(n * 20);
+        let (leader, term) = (1 + n % 3, n);
+        let mut seen = sighting(1 + n % 3, leader, term, n);
+        seen.events = vec![Event::BecameLeader { term: Term(term) }; 3];
+        seen.sent = vec![Sent { to: NodeId(1), kind: Kind::Heartbeat }];
+        // A node that lies about who is there adds nobody beyond what there is room for.
+        seen.status.node = NodeId(1 + n % 40);
+        live.take_in(at, seen);
+    }
+    let kept = live.kept();
+    assert!(kept <= 9 * (4_000 + 10_000) + 10_000 + 20_000, "{kept} things kept");
+    assert!(live.scene(&view(None)).nodes.len() <= 9);
+}
+
+#[test]
+fn inside_of_a_node_is_what_it_shows_and_why() {
+    let mut live = Live::default();
+    healthy(&mut live, 0, 1_000, &[1, 2, 3], 2, 4);
+    let node = live.inside(&view(Some(Picked::Node(NodeId(2)))));
+    let fact = |name: &str| node.facts.iter().find(|fact| fact.name == name).unwrap().value.clone();
+    assert_eq!(fact("role"), "leader in term 4");
+    assert_eq!(fact("follower"), "1: has all; heard 10 ms ago");
+    assert_eq!(fact("address"), "localhost:8002");
+    assert!(!node.why.is_empty());
+    let entry = live.inside(&view(Some(Picked::Entry(Index(7)))));
+    assert!(entry.facts[0].value.contains("of term 4, on disk, applied"), "{entry:?}");
+    assert!(!inside::draw(Some(&live.inside(&view(None)))).is_empty());
+}
+
+#[test]
+fn fork_begins_as_the_cluster_is_and_says_what_it_has_not() {
+    for (nodes, leader, term) in [(&[1, 2, 3][..], 2, 4), (&[1, 3], 3, 5), (&[1, 2, 3], 1, 300)] {
+        let mut live = Live::default();
+        healthy(&mut live, 0, 1_000, &[1, 2, 3], 2, 4);
+        if nodes.len() < 3 {
+            live.lose(ms(1_001), NodeId(2));
+        }
+        healthy(&mut live, 1_050, 1_500, nodes, leader, term);
+        let fork = live.fork();
+        let mut run = Run::new(fork.session.clone());
+        run.seek(fork.steps);
+        let replica = |id: u64| run.sim().nodes().find(|node| node.id().0 == id).unwrap().replica();
+        let leads = replica(leader).expect("the leader is up").raft();
+        assert_eq!(leads.leader(), Some(NodeId(leader)), "{}", fork.says);
+        assert_eq!(leads.term().0, if term > 12 { 12 } else { term }, "{}", fork.says);
+        for id in 1..=3 {
+            assert_eq!(replica(id).is_some(), nodes.contains(&id), "node {id}: {}", fork.says);
+        }
+        assert!(fork.says.contains("Keys and values are not copied"), "{}", fork.says);
+        assert_eq!(fork.says.contains("and not 300"), term == 300, "{}", fork.says);
+        assert!(leads.log().last().index.0 >= 7, "{}", leads.log().last().index);
+    }
+}
+
+#[test]
+fn nothing_in_the_live_view_commands_a_cluster() {
+    let mut live = Live::default();
+    healthy(&mut live, 0, 1_000, &[1, 2, 3], 2, 4);
+    let scene = live.scene(&view(Some(Picked::Node(NodeId(2)))));
+    let items = scene.menu.items.iter().chain(&scene.tries.items);
+    let acts: Vec<&str> = items.clone().map(|item| &*item.act).collect();
+    assert_eq!(acts, ["play", "fork"]);
+    assert!(items.into_iter().all(|item| item.commands.is_empty()));
+}
