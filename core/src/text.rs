@@ -2,15 +2,19 @@
 //! `{"base16": "00ff"}`. Binary formats carry the bytes as they are.
 
 use bytes::Bytes;
-use serde::de::Error as _;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
 
+/// Bytes that are no UTF-8.
 #[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum Text {
-    Utf8(String),
-    Base16 { base16: String },
+struct Base16 {
+    base16: String,
 }
+
+/// Either form. An untagged enum would do, and read everything twice.
+struct Either;
 
 /// For `#[serde(with = "text")]` on a [`Bytes`].
 pub fn serialize<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
@@ -19,7 +23,7 @@ pub fn serialize<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::Ok, S
     }
     match std::str::from_utf8(bytes) {
         Ok(utf8) => serializer.serialize_str(utf8),
-        Err(_) => Text::Base16 { base16: base16(bytes) }.serialize(serializer),
+        Err(_) => Base16 { base16: base16(bytes) }.serialize(serializer),
     }
 }
 
@@ -28,11 +32,23 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, 
     if !deserializer.is_human_readable() {
         return Bytes::deserialize(deserializer);
     }
-    match Text::deserialize(deserializer)? {
-        Text::Utf8(utf8) => Ok(utf8.into()),
-        Text::Base16 { base16 } => {
-            from_base16(&base16).ok_or_else(|| D::Error::custom("base16 wants pairs of 0-9 a-f"))
-        }
+    deserializer.deserialize_any(Either)
+}
+
+impl<'de> Visitor<'de> for Either {
+    type Value = Bytes;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a string, or {{\"base16\": \"00ff\"}}")
+    }
+
+    fn visit_str<E: Error>(self, utf8: &str) -> Result<Bytes, E> {
+        Ok(Bytes::copy_from_slice(utf8.as_bytes()))
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Bytes, M::Error> {
+        let Base16 { base16 } = Base16::deserialize(MapAccessDeserializer::new(map))?;
+        from_base16(&base16).ok_or_else(|| M::Error::custom("base16 wants pairs of 0-9 a-f"))
     }
 }
 
@@ -62,7 +78,8 @@ pub mod option {
 
 /// Lower-case hexadecimal, two digits a byte.
 pub fn base16(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// The inverse of [`base16`]; `None` if `text` is not pairs of hexadecimal digits.
@@ -72,7 +89,11 @@ pub fn from_base16(text: &str) -> Option<Bytes> {
         return None;
     }
     let digit = |byte: u8| char::from(byte).to_digit(16).map(|value| value as u8);
-    digits.chunks(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
+    let mut bytes = Vec::with_capacity(digits.len() / 2);
+    for pair in digits.chunks(2) {
+        bytes.push(digit(pair[0])? << 4 | digit(pair[1])?);
+    }
+    Some(bytes.into())
 }
 
 /// Bytes for a line of trace or a message to a person: UTF-8 as it is, anything else as hexadecimal.
