@@ -10,6 +10,7 @@ mod lives;
 mod machines;
 mod messages;
 mod operator;
+mod sightings;
 mod steps;
 mod verdict;
 
@@ -19,6 +20,7 @@ use crate::checker::{Broken, Check, Checker, Property, Violation, frames};
 use crate::clock::Clocks;
 use crate::cluster::calm::Calm;
 use crate::cluster::operator::Operator;
+use crate::cluster::sightings::Sightings;
 use crate::disk::{Disk, Owner};
 use crate::faults::{self, Command};
 use crate::linearizability::Operation;
@@ -61,6 +63,8 @@ pub struct Sim {
     watch: Watch,
     checker: Checker,
     trace: Trace,
+    /// What the nodes show, if anybody wants to see it.
+    sightings: Option<Sightings>,
     counters: Counters,
     /// A node has said that too few remember.
     is_loss_told: bool,
@@ -124,6 +128,7 @@ impl Sim {
             now: Instant(0),
             queue: Queue::default(),
             trace: Trace::new(),
+            sightings: None,
             counters: Counters::default(),
             is_loss_told: false,
             events_now: 0,
@@ -179,6 +184,7 @@ impl Sim {
             return false;
         }
         let Some((time, event)) = self.queue.pop() else { return false };
+        self.show_quiet(time);
         self.events_now = if time == self.now { self.events_now + 1 } else { 0 };
         self.now = time;
         self.counters.events += 1;
@@ -193,6 +199,7 @@ impl Sim {
         while self.next_event_at().is_some_and(|at| at <= time) {
             self.step();
         }
+        self.show_quiet(time);
         self.now = self.now.max(time);
     }
 

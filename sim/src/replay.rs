@@ -76,6 +76,20 @@ impl Replay {
         Sim::with_commands(self.options.clone(), self.commands.iter().cloned())
     }
 
+    /// The run as the fragment of a link to the page, which opens it where it ends if a check fails there, and
+    /// else at its beginning.
+    pub fn link(&self) -> String {
+        let outcome = self.play();
+        let at = match outcome.failure {
+            Some(Failure::Violation(violation)) => {
+                format!(".at={}-{:016x}", violation.event, outcome.trace_hash)
+            }
+            // Who stops takes the page along, and other ends are nothing to see.
+            Some(Failure::Stopped(_)) | None => String::new(),
+        };
+        format!("v1.replay={self}{at}")
+    }
+
     /// Plays it to its end.
     pub fn play(&self) -> Outcome {
         let mut sim = None;

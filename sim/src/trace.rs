@@ -3,6 +3,7 @@
 use crate::network::Place;
 use raft_core::id::NodeId;
 use raft_core::raft::event::Event;
+use raft_core::sighting::Sighting;
 use raft_core::time::Instant;
 use std::collections::VecDeque;
 use std::fmt;
@@ -91,6 +92,19 @@ impl Trace {
     fn mix(&mut self, number: u64) {
         self.hash = (self.hash ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
     }
+}
+
+/// What a node showed, as a line of JSON without its end: the form in which `raft-cli --json watch` prints it.
+pub fn print_sighting(sighting: &Sighting) -> String {
+    serde_json::to_string(sighting).expect("sightings are plain data")
+}
+
+/// What a node showed, from such a line.
+///
+/// # Errors
+/// What the parser says, if it is none.
+pub fn read_sighting(line: &str) -> Result<Sighting, String> {
+    serde_json::from_str(line).map_err(|error| error.to_string())
 }
 
 impl fmt::Write for Trace {

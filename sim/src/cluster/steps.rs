@@ -112,6 +112,10 @@ impl Sim {
 
     /// Carries out what a node wants done, under the eyes of the checker.
     fn follow(&mut self, place: usize, effects: Effects) -> Check {
+        if let Some(kept) = &mut self.sightings {
+            kept.add(place, &effects);
+        }
+        self.show(place);
         let Some(replica) = &self.nodes[place].replica else { return Ok(()) };
         let id = self.nodes[place].id;
         for event in &effects.events {

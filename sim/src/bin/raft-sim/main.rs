@@ -5,6 +5,7 @@ mod batch;
 use crate::batch::{Batch, Until, quietly};
 use raft_sim::replay::{Failure, Replay};
 use raft_sim::shrink::{Shrunk, shrink};
+use raft_sim::trace::print_sighting;
 use raft_sim::{Options, Point, Sometimes};
 use std::io::{BufWriter, Write as _};
 use std::process::ExitCode;
@@ -15,6 +16,7 @@ Runs a simulated cluster under faults and checks what must hold after every even
   --seed N        run this seed
   --replay CODE   run what a failing seed was made into
   --trace         and print what happens, line by line
+  --json          and print what the nodes show of themselves, as lines of JSON: a file for the page to show
   --seeds COUNT   run this many seeds on all cores
   --minutes M     run seeds on all cores for this long
   --seed-from N   the first of them, 0 if not given
@@ -38,6 +40,7 @@ struct Args {
     seed: Option<u64>,
     replay: Option<Replay>,
     trace: bool,
+    json: bool,
     seeds: Option<u64>,
     minutes: Option<u64>,
     seed_from: u64,
@@ -61,14 +64,14 @@ fn main() -> ExitCode {
         false => Replay::of_seed,
     };
     match (args.seed, &args.replay, many) {
-        (Some(seed), None, None) => run_one(&run_of(seed), args.trace),
-        (None, Some(replay), None) => run_one(replay, args.trace),
-        (None, None, Some(until)) if !args.trace => {
+        (Some(seed), None, None) => run_one(&run_of(seed), &args),
+        (None, Some(replay), None) => run_one(replay, &args),
+        (None, None, Some(until)) if !args.trace && !args.json => {
             let batch = Batch::run(args.seed_from, until, run_of);
             sum_up(&batch, run_of, &args)
         }
         _ => usage(
-            "say one of --seed, --replay (both with or without --trace), --seeds and --minutes",
+            "say one of --seed, --replay (both with or without --trace or --json), --seeds and --minutes",
         ),
     }
 }
@@ -91,6 +94,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Args, String> {
             "--minutes" => args.minutes = Some(number(value()?)?),
             "--seed-from" => args.seed_from = number(value()?)?,
             "--trace" => args.trace = true,
+            "--json" => args.json = true,
             "--beyond" => args.beyond = true,
             "--points" => args.points = true,
             "--help" | "-h" => args.help = true,
@@ -100,15 +104,40 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Args, String> {
     Ok(args)
 }
 
-fn run_one(replay: &Replay, trace: bool) -> ExitCode {
-    if trace && print_trace(replay).is_err() {
+fn run_one(replay: &Replay, args: &Args) -> ExitCode {
+    let printed = match (args.json, args.trace) {
+        (true, _) => print_sightings(replay),
+        (false, true) => print_trace(replay),
+        (false, false) => Ok(()),
+    };
+    if printed.is_err() {
         // The reader has seen enough.
         return ExitCode::SUCCESS;
     }
     let batch = Batch::of(replay);
-    let failed = batch.failed.values().map(|failure| report(replay, failure, !trace)).count();
-    println!("{batch}");
+    let small = !args.trace && !args.json;
+    let failed = batch.failed.values().map(|failure| report(replay, failure, small)).count();
+    match args.json {
+        // What is printed is a file of one kind.
+        true => eprintln!("{batch}"),
+        false => println!("{batch}"),
+    }
     ExitCode::from(u8::from(failed > 0))
+}
+
+fn print_sightings(replay: &Replay) -> std::io::Result<()> {
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut sim = replay.begin();
+    sim.keep_sightings();
+    loop {
+        let goes_on = sim.step();
+        for sighting in sim.take_sightings() {
+            writeln!(out, "{}", print_sighting(&sighting))?;
+        }
+        if !goes_on {
+            return out.flush();
+        }
+    }
 }
 
 fn print_trace(replay: &Replay) -> std::io::Result<()> {
@@ -179,5 +208,5 @@ fn report(replay: &Replay, failure: &Failure, with_small: bool) {
     }
     eprintln!("{failure}");
     eprintln!("\nReplay it:    cargo run --release -p raft-sim -- --trace --replay {replay}");
-    eprintln!("On the page:  http://localhost:8080/#v1.replay={replay}\n");
+    eprintln!("On the page:  http://localhost:8080/#{}\n", replay.link());
 }
