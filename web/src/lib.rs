@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! session, link   what is played, as data              run        the session, played so far
-//! play      the cluster at one moment                 hunt       looks for sessions that show something
+//! play      the cluster at one moment                  hunt       looks for sessions that show something
 //! record    what happened in it, in sentences: story   branches   runs that parted from each other
+//! live      a real cluster, as it shows itself         trace      the same, as a file of a run or a cluster
 //! look      run + view -> scene                        scene      what there is to see, as data
 //! narration, draw   scene -> words, marks              mark       a picture as a value
 //! controls  clicks and keys -> actions                 page, dom  the only parts that know a browser
@@ -28,6 +29,7 @@ pub mod run;
 pub mod scene;
 pub mod session;
 mod story;
+pub mod trace;
 pub mod whatif;
 
 #[cfg(target_arch = "wasm32")]

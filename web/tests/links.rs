@@ -1,8 +1,12 @@
 //! Links are outside input: whatever they say, they are refused or played, and nothing stops.
 
+use raft_core::id::NodeId;
+use raft_sim::replay::Replay;
+use raft_sim::{Command, Options, Property};
 use raft_web::link::Link;
 use raft_web::run::Run;
 use raft_web::session::Session;
+use std::time::Duration;
 
 /// Links between them that use every verb, to be made wrong in all ways.
 const GOOD: [&str; 4] = [
@@ -64,6 +68,28 @@ fn any_link_is_refused_in_a_sentence_or_can_be_played() {
         played += 1;
     }
     assert!(played > LINKS / 10 && played < LINKS, "{played} of {LINKS} links were played");
+}
+
+#[test]
+fn link_to_a_run_that_failed_opens_the_moment_at_which_it_failed() {
+    // No cluster heals while its disks take an hour for a sync.
+    let mut options = Options::swarm(11);
+    options.faults.as_mut().expect("a swarm has faults").healing_max = Duration::from_secs(5);
+    let mut replay = Replay::of(options);
+    let end = replay.commands.iter().find(|(_, command)| *command == Command::EndFaults);
+    let end = end.expect("faults end").0;
+    replay.commands.retain(|(at, _)| *at <= end);
+    for node in (1..=replay.options.nodes).map(NodeId) {
+        let sync = Some(Duration::from_secs(3_600));
+        replay.commands.push((end, Command::SlowDisk { node, sync }));
+    }
+    let link = Link::read(&replay.link()).expect("a good link");
+    let (mut run, seen) = (Run::new(link.session), link.seen.expect("a moment"));
+    assert_eq!(Link::go(&seen, &mut run), None);
+    let broken = run.sim().violation().expect("it is the moment");
+    assert_eq!((broken.property, run.next_at()), (Property::Liveness, None));
+    // Of a run that goes well there is no such moment.
+    assert_eq!(Link::read(&Replay::of_seed(1).link()).expect("a good link").seen, None);
 }
 
 /// A good link with a few letters changed, parts taken from elsewhere, or numbers that are not likely.
