@@ -61,10 +61,9 @@ pub(super) async fn run(addresses: &[String], all: bool, output: &Output) -> Res
             }
             News::Gone(reason) => {
                 let name = known.node.map_or(address, |node| format!("node {node}"));
-                if known.is_gone != Some(true) {
+                if known.state.set(State::Gone) {
                     say(start, &name, &[format!("does not answer: {reason}")])?;
                 }
-                known.is_gone = Some(true);
             }
         }
     }
@@ -75,15 +74,32 @@ pub(super) async fn run(addresses: &[String], all: bool, output: &Output) -> Res
 #[derive(Default)]
 struct Known {
     node: Option<NodeId>,
-    /// `None` as long as nothing was heard.
-    is_gone: Option<bool>,
+    state: State,
+}
+
+#[derive(Default, PartialEq, Eq)]
+enum State {
+    /// Nothing was said of it yet.
+    #[default]
+    New,
+    Answers,
+    Gone,
+}
+
+impl State {
+    /// Whether that is new.
+    fn set(&mut self, state: Self) -> bool {
+        let is_new = *self != state;
+        *self = state;
+        is_new
+    }
 }
 
 impl Known {
     /// What to say of a sighting.
     fn lines(&mut self, sighting: &Sighting, all: bool) -> Vec<String> {
         let mut lines = Vec::new();
-        if self.is_gone.replace(false) != Some(false) {
+        if self.state.set(State::Answers) {
             lines.push(describe(&sighting.status));
         }
         if sighting.missed > 0 {
