@@ -1,8 +1,13 @@
 //! The page, as it was in `web/dist` when this was built: the node needs no files besides itself.
 
 use bytes::Bytes;
+use std::sync::LazyLock;
 
 include!(concat!(env!("OUT_DIR"), "/page.rs"));
+
+/// What a page begins with, and what it begins with when a node serves it: it then shows the node's cluster
+/// unless its address says otherwise.
+const BEGINNINGS: (&str, &str) = ("<html lang=\"en\">", "<html lang=\"en\" data-served-by-node>");
 
 /// The content type and the bytes of a file of the page, by its path; `/` is `index.html`.
 pub fn file(path: &str) -> Option<(&'static str, Bytes)> {
@@ -16,8 +21,18 @@ pub fn file(path: &str) -> Option<(&'static str, Bytes)> {
         "svg" => "image/svg+xml",
         _ => "application/octet-stream",
     };
-    Some((content_type, Bytes::from_static(bytes)))
+    let bytes = match name {
+        "index.html" => INDEX.clone(),
+        _ => Bytes::from_static(bytes),
+    };
+    Some((content_type, bytes))
 }
+
+static INDEX: LazyLock<Bytes> = LazyLock::new(|| {
+    let index = FILES.iter().find(|(file, _)| *file == "index.html");
+    let index = index.map(|(_, bytes)| String::from_utf8_lossy(bytes)).unwrap_or_default();
+    index.replacen(BEGINNINGS.0, BEGINNINGS.1, 1).into()
+});
 
 #[cfg(test)]
 mod tests {
@@ -29,6 +44,12 @@ mod tests {
         assert_eq!(content_type, "text/html; charset=utf-8");
         assert!(bytes.starts_with(b"<!doctype html>"));
         assert_eq!(file("/index.html").unwrap().1, bytes);
+    }
+
+    #[test]
+    fn a_page_that_a_node_serves_knows_it() {
+        let (_, bytes) = file("/").unwrap();
+        assert!(String::from_utf8_lossy(&bytes).contains(BEGINNINGS.1));
     }
 
     #[test]

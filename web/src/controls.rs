@@ -40,6 +40,8 @@ pub enum Action {
     Panel(Panel),
     /// A link to this moment.
     Share,
+    /// From the cluster that is watched to a simulation that begins like it.
+    Fork,
     /// Something about lessons.
     Learn(Learn),
     /// The same session from its beginning, with this mistake in the code or with none.
@@ -143,6 +145,7 @@ impl Action {
             "end" => Self::End,
             "branch" => Self::Branch(object.parse().ok()?),
             "share" => Self::Share,
+            "fork" => Self::Fork,
             "zoom" => Self::Zoom(object == "in"),
             "panel" => Self::Panel(Panel::ALL.iter().find(|(_, name)| *name == object)?.0),
             "lessons" => Self::Learn(Learn::List),

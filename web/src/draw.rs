@@ -4,6 +4,7 @@
 pub mod checks;
 pub mod inside;
 pub mod lesson;
+pub mod live;
 pub mod panels;
 pub mod shapes;
 pub mod stage;

@@ -4,12 +4,14 @@
 //! Moments are those at which sightings came, by the clock of who watches: the clocks of nodes have nothing to
 //! do with each other. Everything is bounded, and the oldest goes first.
 
+mod door;
 mod fork;
 mod inside;
 mod look;
 mod sample;
 mod words;
 
+pub use door::Door;
 pub use fork::Fork;
 
 use crate::layout::NODES_MAX;
@@ -112,7 +114,9 @@ impl Live {
         let seen = Seen::of(at, &sighting);
         self.turn_into(id, role(seen.role), seen.term);
         let known = sighting.sent.iter().filter(|sent| self.nodes.contains_key(&sent.to));
-        self.samples.take_in(at, id, seen.term, known);
+        let before = self.nodes.get(&id).and_then(|node| node.seen.back());
+        let has_stored = before.is_some_and(|before| before.durable < seen.durable);
+        self.samples.take_in(at, id, seen.term, has_stored, known);
         if let Some(node) = self.nodes.get_mut(&id) {
             node.missed += gap;
             node.keep(seen);
@@ -204,6 +208,11 @@ impl Live {
             node.spells.push_back(spell);
             bound(&mut node.spells, HAPPENINGS_MAX);
         }
+    }
+
+    /// Whether something is on its way on the stage.
+    pub fn moves(&self) -> bool {
+        self.follows() && self.samples.between(sample::before(self.now), self.now).next().is_some()
     }
 
     /// How many moments, changes, happenings and messages are kept.

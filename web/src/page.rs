@@ -1,6 +1,7 @@
 //! The page in a browser: what the visitor does comes in, frames go out. Nothing is decided here.
 
 pub mod hunt;
+mod live;
 mod state;
 
 use crate::controls::Action;
@@ -39,6 +40,7 @@ impl Page {
         let state = Rc::new(RefCell::new(State::new(root, window, &document)?));
         let page = Self { state, frames: Rc::default() };
         page.listen(&document)?;
+        page.enter()?;
         Ok(page)
     }
 
@@ -55,6 +57,9 @@ impl Page {
     /// link names a moment to look at.
     pub fn begin(&self) -> Result<()> {
         let state = self.state.borrow();
+        if state.attached.is_some() {
+            return Ok(());
+        }
         let waits = state.wants_still.matches()
             || !state.complaint.is_empty()
             || state.run().steps() > 0
@@ -254,12 +259,28 @@ impl Page {
         self.ask_for_frame()
     }
 
+    /// Attaches to a cluster, if that is what the address is about. Returns whether it is.
+    fn enter(&self) -> Result<bool> {
+        let door = live::door(&self.state.borrow().window)?;
+        match door {
+            Some(Ok(door)) => self.attach(door)?,
+            Some(Err(complaint)) => self.state.borrow_mut().complain(&complaint)?,
+            None => return Ok(false),
+        }
+        Ok(true)
+    }
+
     fn on_address(&self) -> Result<()> {
+        if self.enter()? {
+            return Ok(());
+        }
         let mut state = self.state.borrow_mut();
         let link = state.window.location().hash()?;
         match Link::read(&link) {
             Ok(Link { session, lesson: None, seen: None })
-                if session == *state.run().session() && !state.is_in_lesson() =>
+                if session == *state.run().session()
+                    && !state.is_in_lesson()
+                    && state.attached.is_none() =>
             {
                 Ok(())
             }

@@ -7,6 +7,7 @@ use raft_core::request::{FollowerStatus, Status};
 use raft_core::sighting::{Kind, Sent, Sighting};
 use raft_core::time::Instant;
 use raft_web::draw::{inside, panels, stage, timeline};
+use raft_web::link::Link;
 use raft_web::live::{Live, SILENCE_MAX};
 use raft_web::look::View;
 use raft_web::run::Run;
@@ -267,8 +268,8 @@ fn fork_begins_as_the_cluster_is_and_says_what_it_has_not() {
         }
         healthy(&mut live, 1_050, 1_500, nodes, leader, term);
         let fork = live.fork();
-        let mut run = Run::new(fork.session.clone());
-        run.seek(fork.steps);
+        let mut run = Run::new(fork.link.session.clone());
+        assert_eq!(Link::go(&fork.link.seen.expect("a moment"), &mut run), None);
         let replica = |id: u64| run.sim().nodes().find(|node| node.id().0 == id).unwrap().replica();
         let leads = replica(leader).expect("the leader is up").raft();
         assert_eq!(leads.leader(), Some(NodeId(leader)), "{}", fork.says);

@@ -104,7 +104,9 @@ fn tell(nodes: &[Node], target: &Path) {
     let cli = target.join("release/raft-cli");
     let cli = cli.display();
     println!();
-    println!("The page:   http://localhost:8001/  (and 8002, 8003: every node serves it)");
+    println!(
+        "The page:   http://localhost:8001/  shows this cluster live (and 8002, 8003: every node serves it)"
+    );
     println!("Try:        {cli} set name \"Alice\"");
     println!("            {cli} get name");
     println!("            {cli} status");

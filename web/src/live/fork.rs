@@ -2,6 +2,7 @@
 
 use super::Live;
 use crate::layout::NODES_MAX;
+use crate::link::Link;
 use crate::run::Run;
 use crate::scene::{Role, Standing};
 use crate::session::{Cluster, Session};
@@ -14,10 +15,8 @@ use std::time::Duration;
 /// A session that begins as a cluster was.
 #[derive(Clone, Debug)]
 pub struct Fork {
-    /// It, played to where the visitor goes on.
-    pub session: Session,
-    /// How many steps of it come before that.
-    pub steps: u64,
+    /// It, and the moment in it where the visitor goes on.
+    pub link: Link,
     /// What it has of the cluster, and what not.
     pub says: String,
 }
@@ -87,7 +86,7 @@ impl Live {
             if has.is_empty() { "" } else { ", " },
             has.join(", ")
         );
-        Fork { steps: run.steps(), session: run.session().clone(), says }
+        Fork { link: Link::to(&run, None, None), says }
     }
 }
 

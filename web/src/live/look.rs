@@ -1,6 +1,6 @@
 //! Looking at a cluster that is watched: from what was seen to a scene, as of a run of the simulator.
 
-use super::sample::FLIGHT;
+use super::sample::{self, FLIGHT};
 use super::{Live, Node, Seen, words};
 use crate::look::timeline::{ARROWS_MAX, PARTS, flags};
 use crate::look::{STORY_MAX, Stage, View};
@@ -132,7 +132,6 @@ impl Live {
     /// Messages that were sent a moment ago, on their way.
     fn messages(&self, view: &View, stage: &Stage) -> Vec<Message> {
         let here = self.here();
-        let from = Instant(here.0.saturating_sub(FLIGHT.as_micros() as u64));
         let is_shown =
             |arrow: &&Arrow| [arrow.from, arrow.to].iter().all(|id| stage.ids.contains(id));
         let message = |arrow: &Arrow| {
@@ -155,7 +154,7 @@ impl Live {
                 says: words::message(arrow),
             }
         };
-        self.samples.between(from, here).filter(is_shown).map(message).collect()
+        self.samples.between(sample::before(here), here).filter(is_shown).map(message).collect()
     }
 
     fn logs(&self, view: &View, nodes: &[scene::Node]) -> Logs {
@@ -193,7 +192,7 @@ impl Live {
             "A simulation that begins as the cluster is at this moment, to be broken at will";
         Menu {
             title: "Read-only".to_owned(),
-            items: vec![follow, item("fork", "Fork into the simulator", means, "f")],
+            items: vec![follow, item("fork", "Fork into the simulator", means, "")],
         }
     }
 }

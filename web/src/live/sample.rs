@@ -18,6 +18,11 @@ const INTERVAL: Duration = Duration::from_millis(400);
 /// The most messages kept.
 const ARROWS_MAX: usize = 20_000;
 
+/// Who was sent after this moment is under way.
+pub(super) fn before(now: Instant) -> Instant {
+    Instant(now.0.saturating_sub(FLIGHT.as_micros() as u64))
+}
+
 /// The messages that are shown.
 #[derive(Debug, Default)]
 pub(super) struct Samples {
@@ -30,16 +35,21 @@ pub(super) struct Samples {
 }
 
 impl Samples {
-    /// Takes in what a node sent.
+    /// Takes in what a node sent. `has_stored` is whether there is more on its disk than before.
     pub(super) fn take_in<'a>(
         &mut self,
         at: Instant,
         from: NodeId,
         term: Term,
+        has_stored: bool,
         sent: impl Iterator<Item = &'a Sent>,
     ) {
         for Sent { to, kind } in sent {
-            let (kind, answer) = self::kind(*kind);
+            let (kind, answer) = match self::kind(*kind) {
+                // The answer to a heartbeat is no other, and says nothing new.
+                (Kind::Append(_), Some(true)) if !has_stored => (Kind::Heartbeat, Some(true)),
+                known => known,
+            };
             let which = (from, *to, kind.word(), answer);
             if self.last.get(&which).is_some_and(|last| at - *last < INTERVAL) {
                 continue;

@@ -3,11 +3,13 @@
 mod asks;
 mod checks;
 mod lesson;
+mod live;
 mod picture;
 mod time;
 
 use super::Result;
 use super::hunt::Worked;
+use super::live::Attached;
 use crate::branches::Branches;
 use crate::controls::{self, Action, NOTCHES, Notch, Panel};
 use crate::dom::Living;
@@ -69,6 +71,8 @@ pub(super) struct State {
     pub(super) complaint: String,
     /// The search for a seed that is under way.
     pub(super) hunted: Option<Worked>,
+    /// The real cluster that is watched instead of a run, if one is.
+    pub(super) attached: Option<Attached>,
     /// What was last said to a screen reader: the number of a happening.
     said: u64,
 }
@@ -84,6 +88,7 @@ struct Parts {
     inspector: Living,
     timeline: Living,
     branches: Living,
+    attached: Living,
     lesson: Living,
     watch: Watch,
 }
@@ -96,8 +101,13 @@ impl State {
         living("#legend")?.show(panels::legend())?;
         living("#wanted")?.show(panels::wanted())?;
         let address = window.location().hash()?;
-        let (link, complaint) = match Link::read(&address) {
-            Ok(_) if address.is_empty() => (Link::of_first_visit(), String::new()),
+        let door = super::live::door(&window)?;
+        let link = match &door {
+            Some(door) => door.clone().map(|_| Link::of_session(Session::default())),
+            None if address.is_empty() => Ok(Link::of_first_visit()),
+            None => Link::read(&address),
+        };
+        let (link, complaint) = match link {
             Ok(link) => (link, String::new()),
             Err(complaint) => (Link::of_session(Session::default()), complaint),
         };
@@ -116,6 +126,7 @@ impl State {
                 inspector: living("#inspector")?,
                 timeline: living("#timeline")?,
                 branches: living("#branches")?,
+                attached: living("#attached")?,
                 lesson: living("#lesson")?,
                 watch: Watch::new(living)?,
             },
@@ -146,9 +157,13 @@ impl State {
             sentence: (0.0, String::new()),
             complaint: String::new(),
             hunted: None,
+            attached: None,
             said: 0,
         };
-        state.open(link)?;
+        // Who attaches keeps the address; it is the page that does it.
+        if !matches!(door, Some(Ok(_))) {
+            state.open(link)?;
+        }
         state.measure()?;
         if !complaint.is_empty() {
             state.complain(&complaint)?;
@@ -166,7 +181,10 @@ impl State {
     }
 
     pub(super) fn scene(&self) -> Scene {
-        look::scene(self.run(), &self.view)
+        match &self.attached {
+            Some(attached) => attached.live.scene(&self.view),
+            None => look::scene(self.run(), &self.view),
+        }
     }
 
     /// What is chosen in a list of the page.
@@ -201,6 +219,7 @@ impl State {
 
     /// Begins a session, at the moment that a link names.
     pub(super) fn open(&mut self, Link { session, lesson, seen }: Link) -> Result<()> {
+        self.detach()?;
         let flight_us = look::usual_flight_us(self.run());
         self.branches = Branches::new(session);
         self.take_lesson(lesson.filter(|_| seen.is_none()));
@@ -255,6 +274,7 @@ impl State {
 
     pub(super) fn act(&mut self, action: Action) -> Result<()> {
         self.complaint.clear();
+        let Some(action) = self.act_live(action)? else { return Ok(()) };
         match action {
             Action::Play => {
                 self.playing = !self.playing && !self.is_over();
@@ -277,7 +297,7 @@ impl State {
             Action::Zoom(nearer) => {
                 let shortest = look::timeline::shortest_window(self.run());
                 let times = if nearer { (1, 2) } else { (2, 1) };
-                self.view.window = self.view.window.zoomed(self.run().sim().now(), times, shortest);
+                self.view.window = self.view.window.zoomed(self.here(), times, shortest);
             }
             Action::Panel(panel) => {
                 self.panel = panel;
@@ -319,8 +339,8 @@ impl State {
             Action::Help => self.open_sheet("#help", "summary")?,
             Action::AskForSeed => self.open_sheet("#hunt", "select")?,
             Action::EndHunt => self.end_hunt("The search has ended.")?,
-            // The page's affair: what comes of it comes later.
-            Action::Hunt => {}
+            // The page's affair, and a watched cluster's.
+            Action::Hunt | Action::Fork => {}
             Action::Share => return self.share(),
             Action::Write | Action::Swap | Action::Delete | Action::Read => {
                 return self.client_asks(&action);
@@ -367,6 +387,9 @@ impl State {
     pub(super) fn frame(&mut self, now_ms: f64) -> Result<()> {
         if !self.playing {
             return Ok(());
+        }
+        if self.attached.is_some() {
+            return self.frame_live(now_ms);
         }
         let elapsed_ms = self.frame_at.map_or(0.0, |last| now_ms - last).clamp(0.0, CATCH_UP_MS);
         self.frame_at = Some(now_ms);

@@ -32,6 +32,11 @@ impl State {
         self.learning.course.as_ref().map(|course| (course.lesson(), course.place()))
     }
 
+    /// Leaves the lesson, if one is taken, and makes its room free.
+    pub(crate) fn leave_lesson(&mut self) {
+        self.learning = Learning::default();
+    }
+
     pub(crate) fn is_in_lesson(&self) -> bool {
         self.learning.course.is_some()
     }

@@ -25,14 +25,14 @@ impl State {
         self.view = View {
             narrow: self.wants_narrow.matches(),
             still: self.wants_still.matches(),
-            fast: self.playing && flight_ms < FLIGHT_MS_MIN,
+            fast: self.attached.is_none() && self.playing && flight_ms < FLIGHT_MS_MIN,
             window: self.turn_page(),
             ..self.view
         };
         let scene = self.scene();
         self.parts.stage.show(stage::draw(&scene))?;
         let now_ms = self.frame_at.unwrap_or_default();
-        if all || !self.playing || now_ms - self.panels_at >= PANELS_MS {
+        if all || !self.playing || self.panels_due(now_ms) {
             self.panels_at = now_ms;
             self.draw_panels(&scene, now_ms, all)?;
         }
@@ -41,21 +41,27 @@ impl State {
         self.write("#events", &format!("{} event{plural}", scene.events))
     }
 
+    pub(super) fn panels_due(&self, now_ms: f64) -> bool {
+        now_ms - self.panels_at >= PANELS_MS
+    }
+
     fn draw_panels(&mut self, scene: &Scene, now_ms: f64, all: bool) -> Result<()> {
         self.parts.logs.show(panels::logs(scene))?;
         self.parts.story.show(panels::story(scene))?;
         self.parts.requests.show(panels::requests(scene))?;
         self.parts.table.show(panels::table(scene))?;
         self.parts.dock.show(panels::dock(scene))?;
-        let inside = look::inside::inside(self.run(), &self.view);
+        let inside = self.inside();
         self.parts.inspector.show(inside::draw(inside.as_ref()))?;
         self.draw_timeline()?;
         let sentence = match &*self.complaint {
-            "" => narration::sentence(scene),
+            "" => self.sentence(scene),
             complaint => complaint.to_owned(),
         };
         let (since, shown) = &self.sentence;
-        if *shown != sentence && (all || !self.playing || now_ms - since >= SENTENCE_MS) {
+        // That a real node is gone is to be read at once.
+        let stays_ms = if self.attached.is_some() { PANELS_MS } else { SENTENCE_MS };
+        if *shown != sentence && (all || !self.playing || now_ms - since >= stays_ms) {
             self.write("#sentence", &narration::unbroken(&sentence))?;
             self.sentence = (now_ms, sentence);
             self.say(scene)?;
@@ -71,13 +77,24 @@ impl State {
         self.write("#hash", &hash)?;
         let broken = scene.violation.is_some();
         self.root.class_list().toggle_with_force("broken", broken)?;
-        self.draw_checks()?;
-        self.draw_lesson(scene)?;
+        match &self.attached {
+            Some(_) => self.draw_live()?,
+            None => {
+                self.draw_checks()?;
+                self.draw_lesson(scene)?;
+            }
+        }
         find(&self.root, "#caption")?.toggle_attribute_with_force("hidden", !scene.fast)?;
         find(&self.root, "#legend")?.toggle_attribute_with_force("hidden", scene.fast)?;
         let play = find(&self.root, "#play")?;
         play.set_attribute("aria-pressed", if self.playing { "true" } else { "false" })?;
-        self.write("#play-word", if self.playing { "Pause" } else { "Run" })?;
+        let word = match (&self.attached, self.playing) {
+            (None, true) => "Pause",
+            (None, false) => "Run",
+            (Some(_), true) => "Freeze",
+            (Some(_), false) => "Go live",
+        };
+        self.write("#play-word", word)?;
         let words = controls::speed_words(self.notch);
         let hurries = self.playing && self.pace() > controls::speed(self.notch);
         self.write("#speed-word", if hurries { "waiting …" } else { &words })?;

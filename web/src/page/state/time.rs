@@ -3,7 +3,6 @@
 use super::{Result, State, find};
 use crate::draw::{panels, timeline};
 use crate::layout::Point;
-use crate::look;
 use crate::mark::length;
 use crate::run::Run;
 use crate::scene::PauseWhen;
@@ -21,22 +20,25 @@ impl State {
     pub(crate) fn scrub(&mut self, x: i32, y: i32) -> Result<()> {
         let place = find(&self.root, "#timeline")?.get_bounding_client_rect();
         let at = Point { x: f64::from(x) - place.left(), y: f64::from(y) - place.top() };
-        let timeline = look::timeline::timeline(&self.branches, &self.view);
-        let moment = self.frame.moment(&timeline, at);
-        self.travel(|run| run.seek_time(moment));
+        let moment = self.frame.moment(&self.timeline(), at);
+        if !self.look_back(|_, _| moment) {
+            self.travel(|run| run.seek_time(moment));
+        }
         self.draw(true)
     }
 
     /// Goes a part of the window on, or back.
     pub(crate) fn page(&mut self, on: bool) -> Result<()> {
-        let (now, part) = (self.run().sim().now(), self.view.window.length / 4);
-        let end = self.run().record().end().max(now);
-        let to = if on {
-            (now + part).min(end)
-        } else {
-            Instant(now.0.saturating_sub(part.as_micros() as u64))
+        let part = self.view.window.length / 4;
+        let turned = |now: Instant, end: Instant| match on {
+            true => (now + part).min(end),
+            false => Instant(now.0.saturating_sub(part.as_micros() as u64)),
         };
-        self.travel(|run| run.seek_time(to));
+        if !self.look_back(turned) {
+            let now = self.run().sim().now();
+            let to = turned(now, self.run().record().end().max(now));
+            self.travel(|run| run.seek_time(to));
+        }
         self.draw(true)
     }
 
@@ -62,14 +64,17 @@ impl State {
 
     /// The window that holds the moment. It stays while a pointer moves inside it.
     pub(super) fn turn_page(&self) -> Window {
-        let (now, window) = (self.run().sim().now(), self.view.window);
+        let (now, window) = (self.here(), self.view.window);
         let is_inside = (window.from..=window.until()).contains(&now);
+        if let Some(window) = self.window_live() {
+            return window;
+        }
         if self.scrubs && is_inside { window } else { window.holding(now) }
     }
 
     /// Draws the timeline and the branches.
     pub(super) fn draw_timeline(&mut self) -> Result<()> {
-        let timeline = look::timeline::timeline(&self.branches, &self.view);
+        let timeline = self.timeline();
         self.parts.timeline.show(timeline::draw(&timeline, &self.frame))?;
         self.parts.branches.show(panels::branches(&timeline))?;
         let svg = find(&self.root, "#timeline")?;
