@@ -2,7 +2,7 @@
 
 use crate::run::{self, Result, cargo};
 use crate::tools;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::Path;
@@ -34,7 +34,7 @@ struct Pass {
 }
 
 /// The quick ones first: each pass is only for what survived those before.
-const PASSES: [Pass; 4] = [
+const QUICK: [Pass; 2] = [
     Pass {
         profile: "mutants",
         packages: &["raft-tests"],
@@ -49,6 +49,11 @@ const PASSES: [Pass; 4] = [
         features: "",
         timeout_s: 300,
     },
+];
+
+/// Minutes for each mutant, so only for those that nobody has looked at: what is named in [`SURVIVORS`] is
+/// not tried with them.
+const THOROUGH: [Pass; 2] = [
     Pass {
         profile: "dev",
         packages: &["raft-tests"],
@@ -76,28 +81,36 @@ pub(crate) fn run(arguments: &[&str]) -> Result {
     };
     tools::cargo_mutants()?;
     let folder = run::target_dir()?.join("mutants");
-    let passes = if slice { &PASSES[..1] } else { &PASSES[..] };
+    let passes = if slice { &QUICK[..1] } else { &QUICK[..] };
     for (number, tests) in (0..).zip(passes) {
         tests.run_unmutated()?;
-        tests.run_on_mutants(&folder, number > 0 || again, slice)?;
+        tests.run_on_mutants(&folder, number > 0 || again, slice, &[])?;
         if number == 0 {
             note_unviable(&folder, again)?;
         }
     }
+    let listed = listed()?;
+    let mut survivors = missed(&folder)?;
+    for noticed in listed.difference(&survivors.values().cloned().collect()).filter(|_| !slice) {
+        println!("noticed now, and still in {SURVIVORS}: {noticed}");
+    }
+    for tests in THOROUGH.iter().filter(|_| !slice) {
+        let unlisted = unlisted(&survivors, &listed);
+        if unlisted.is_empty() {
+            break;
+        }
+        tests.run_unmutated()?;
+        tests.run_on_mutants(&folder, true, slice, &unlisted)?;
+        let missed = missed(&folder)?;
+        survivors.retain(|mutant, _| !unlisted.contains(mutant) || missed.contains_key(mutant));
+    }
     let unviable: BTreeSet<String> = lines(&folder.join(UNVIABLE))?.into_iter().collect();
     let mut viable = all(slice)?;
     viable.retain(|mutant| !unviable.contains(mutant));
-    let missed = lines(&list_of(&folder, "missed"))?;
-    let percent = sum_up(&viable, &missed);
-    let listed = listed()?;
-    let survivors =
-        missed.iter().map(|mutant| in_words(mutant)).collect::<Result<BTreeSet<_>>>()?;
-    for noticed in listed.difference(&survivors).filter(|_| !slice) {
-        println!("noticed now, and still in {SURVIVORS}: {noticed}");
-    }
-    let unlisted: Vec<&String> = survivors.difference(&listed).collect();
+    let percent = sum_up(&viable, &survivors);
+    let unlisted = unlisted(&survivors, &listed);
     for survivor in &unlisted {
-        println!("nobody notices: {survivor}");
+        println!("nobody notices: {}", survivors[survivor]);
     }
     match unlisted.len() {
         0 if percent >= CAUGHT_PERCENT_MIN || slice => Ok(()),
@@ -118,8 +131,14 @@ impl Pass {
         run::run(&mut command)
     }
 
-    /// On each mutant, or on each that has survived so far.
-    fn run_on_mutants(&self, folder: &Path, survivors_only: bool, slice: bool) -> Result {
+    /// On each mutant, or on each that has survived so far; if some are named, only on these.
+    fn run_on_mutants(
+        &self,
+        folder: &Path,
+        survivors_only: bool,
+        slice: bool,
+        named: &[String],
+    ) -> Result {
         let mut command = tools::tool("cargo", ["mutants", "--no-default-features", "--features"])?;
         command.args([self.features, "--profile", self.profile, "--output"]).arg(folder);
         command.args(self.packages.iter().map(|package| format!("--test-package={package}")));
@@ -140,6 +159,7 @@ impl Pass {
             command.arg("--iterate");
         }
         command.args(files(slice));
+        command.args(named.iter().map(|mutant| format!("--re=^{}$", literally(mutant))));
         if !slice {
             command.arg(format!("--jobs={}", jobs()));
         }
@@ -192,10 +212,11 @@ fn succeed(command: &mut Command) -> Result {
 }
 
 /// Prints the figures, and returns how many of a hundred were noticed.
-fn sum_up(viable: &[String], missed: &[String]) -> usize {
+fn sum_up(viable: &[String], survivors: &BTreeMap<String, String>) -> usize {
     let line = |name: &str, folder: &str| {
-        let count = |mutants: &[String]| mutants.iter().filter(|m| m.starts_with(folder)).count();
-        let (all, missed) = (count(viable), count(missed));
+        let is_there = |mutant: &&String| mutant.starts_with(folder);
+        let all = viable.iter().filter(is_there).count();
+        let missed = survivors.keys().filter(is_there).count();
         let permille = (all - missed) * 1000 / all.max(1);
         let percent = format!("{}.{} %", permille / 10, permille % 10);
         println!("{name}: {all} mutants, {} noticed, {missed} not: {percent}", all - missed);
@@ -205,6 +226,23 @@ fn sum_up(viable: &[String], missed: &[String]) -> usize {
         line(module, module);
     }
     line("in all", "core")
+}
+
+/// The mutants that no test has noticed in the last pass, each as it is listed.
+fn missed(folder: &Path) -> Result<BTreeMap<String, String>> {
+    let missed = lines(&list_of(folder, "missed"))?;
+    missed.into_iter().map(|mutant| Ok((mutant.clone(), in_words(&mutant)?))).collect()
+}
+
+fn unlisted(survivors: &BTreeMap<String, String>, listed: &BTreeSet<String>) -> Vec<String> {
+    let unlisted = survivors.iter().filter(|(_, in_words)| !listed.contains(*in_words));
+    unlisted.map(|(mutant, _)| mutant.clone()).collect()
+}
+
+/// A regular expression for just this text.
+fn literally(text: &str) -> String {
+    let is_special = |c: char| r"\.+*?()|[]{}^$".contains(c);
+    text.chars().flat_map(|c| is_special(c).then_some('\\').into_iter().chain([c])).collect()
 }
 
 /// The survivors that are known, in words.
