@@ -42,7 +42,7 @@ struct Arguments {
     /// The length of a value
     #[arg(long, value_name = "N", default_value_t = 256)]
     value_bytes: usize,
-    /// Only what has this in its name: `put`, `256 clients`, `failover`, `catching up`, `many keys`
+    /// Only what has this in its name: `put`, `256 clients`, `failover`, `catching up`, `many keys`, `many writes`
     #[arg(long, value_name = "WORDS", default_value = "")]
     only: String,
 }

@@ -32,6 +32,8 @@ pub(crate) struct Point {
     pub(crate) p50_ms: f64,
     /// All but a hundredth took no longer, in milliseconds.
     pub(crate) p99_ms: f64,
+    /// The longest that one of them took, in milliseconds.
+    pub(crate) longest_ms: f64,
     /// Processor seconds of all nodes for a thousand of them.
     pub(crate) cpu_seconds_per_1000: f64,
     /// Syncs of all nodes for each; `None` where they cannot be counted.
@@ -106,6 +108,7 @@ pub(crate) async fn measure(
         ops_per_second: report.rate(),
         p50_ms: ms(0.5),
         p99_ms: ms(0.99),
+        longest_ms: ms(1.0),
         cpu_seconds_per_1000: cpu / operations * 1_000.0,
         syncs_each: syncs.and_then(Syncs::end).map(|syncs| syncs as f64 / operations),
         resident_mib: resident as f64 / f64::from(1 << 20),

@@ -2,8 +2,9 @@
 //! starts.
 
 use crate::cluster::{Cluster, Programs, System};
-use crate::measure::fill;
+use crate::measure::{Workload, fill, measure};
 use crate::report::Finding;
+use raft_native::bench::Operation;
 use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
@@ -17,6 +18,16 @@ const MISSED: u64 = 100_000;
 
 /// How many keys a large store has.
 const MANY: u64 = 1_000_000;
+
+/// How many clients write while a large store is looked at, and for how long: there are snapshots in that time.
+const FEW_CLIENTS: usize = 16;
+const LOOK: Duration = Duration::from_secs(15);
+
+/// How many writes are many, how many clients make them, to how many keys, and how long a rate is measured.
+const WRITES: f64 = 10_000_000.0;
+const MANY_CLIENTS: usize = 256;
+const WRITTEN_KEYS: u64 = 100_000;
+const RATE_OVER: Duration = Duration::from_secs(5);
 
 /// How often the leader that is to be killed is asked to write, and how often a write is tried while nobody
 /// may be leading: a light load.
@@ -35,13 +46,16 @@ pub(crate) enum Trial {
     Failover,
     /// From the start of a node that missed entries until it has applied them.
     CatchingUp,
-    /// Memory, disk and a cold start with many keys.
+    /// Memory, disk, writes and a cold start with many keys.
     ManyKeys,
+    /// What many writes leave behind. Of ours alone: the other takes ten minutes for them.
+    ManyWrites,
 }
 
 impl Trial {
     /// All of them.
-    pub(crate) const ALL: [Self; 3] = [Self::Failover, Self::CatchingUp, Self::ManyKeys];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Failover, Self::CatchingUp, Self::ManyKeys, Self::ManyWrites];
 
     /// What `--only` is compared with.
     pub(crate) fn name(self) -> &'static str {
@@ -49,6 +63,7 @@ impl Trial {
             Self::Failover => "failover",
             Self::CatchingUp => "catching up",
             Self::ManyKeys => "many keys",
+            Self::ManyWrites => "many writes",
         }
     }
 
@@ -60,12 +75,17 @@ impl Trial {
         value_bytes: usize,
     ) -> Result<Vec<Finding>, String> {
         let mut findings: Vec<Finding> = Vec::new();
-        for system in [System::Ours, System::Etcd] {
+        let systems: &[System] = match self {
+            Self::ManyWrites => &[System::Ours],
+            _ => &[System::Ours, System::Etcd],
+        };
+        for system in systems.iter().copied() {
             let mut cluster = Cluster::start(system, programs, dir)?;
             let figures = match self {
                 Self::Failover => failover(&mut cluster)?,
                 Self::CatchingUp => catching_up(&mut cluster, system, value_bytes).await?,
                 Self::ManyKeys => many_keys(&mut cluster, system, value_bytes).await?,
+                Self::ManyWrites => many_writes(&cluster, system, value_bytes).await?,
             };
             for (name, figure) in figures {
                 println!("{:8}  {name}: {figure:.3}", system.name());
@@ -159,17 +179,48 @@ async fn many_keys(
     value_bytes: usize,
 ) -> Result<Figures, String> {
     fill(cluster, system, MANY, value_bytes).await?;
-    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-    let resident = cluster.resident_bytes()?.into_iter().max().unwrap_or_default();
-    let stored = cluster.stored_bytes()?.into_iter().max().unwrap_or_default();
+    let (resident, stored) = sizes_mib(cluster)?;
+    let put = Workload { operation: Operation::Put, clients: FEW_CLIENTS, json: false };
+    let written = measure(cluster, system, put, MANY, value_bytes, LOOK).await?;
     let all: Vec<usize> = cluster.all();
     all.iter().for_each(|node| cluster.kill(*node));
     let start = Instant::now();
     all.iter().try_for_each(|node| cluster.start_node(*node))?;
     first_write(cluster, &all)?;
     Ok(vec![
-        ("1,000,000 keys: memory of a node (MiB)", mib(resident)),
-        ("1,000,000 keys: disk of a node (MiB)", mib(stored)),
+        ("1,000,000 keys: memory of a node (MiB)", resident),
+        ("1,000,000 keys: disk of a node (MiB)", stored),
+        ("1,000,000 keys: longest wait of 16 clients for a write (ms)", written.longest_ms),
         ("1,000,000 keys: cold start (s)", start.elapsed().as_secs_f64()),
+    ])
+}
+
+/// The memory and the disk of the node that has most.
+fn sizes_mib(cluster: &Cluster) -> Result<(f64, f64), String> {
+    let most =
+        |bytes: Vec<u64>| bytes.into_iter().max().unwrap_or_default() as f64 / f64::from(1 << 20);
+    Ok((most(cluster.resident_bytes()?), most(cluster.stored_bytes()?)))
+}
+
+async fn many_writes(
+    cluster: &Cluster,
+    system: System,
+    value_bytes: usize,
+) -> Result<Figures, String> {
+    let put = Workload { operation: Operation::Put, clients: MANY_CLIENTS, json: false };
+    fill(cluster, system, WRITTEN_KEYS, value_bytes).await?;
+    let (mut rates, mut written) = (Vec::new(), 0.0);
+    while written < WRITES {
+        let point = measure(cluster, system, put, WRITTEN_KEYS, value_bytes, RATE_OVER).await?;
+        written += point.ops_per_second * RATE_OVER.as_secs_f64();
+        rates.push(point.ops_per_second);
+    }
+    let (resident, stored) = sizes_mib(cluster)?;
+    let (first, last) = (rates[0], rates[rates.len() - 1]);
+    Ok(vec![
+        ("10,000,000 writes: the first 5 s (ops/s)", first),
+        ("10,000,000 writes: the last 5 s (ops/s)", last),
+        ("10,000,000 writes: memory of a node (MiB)", resident),
+        ("10,000,000 writes: disk of a node (MiB)", stored),
     ])
 }
