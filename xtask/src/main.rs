@@ -100,8 +100,8 @@ Builds the node and the generator (release) and measures raft-kv and etcd in
 turn: three nodes each on this machine, fresh directories on a real disk, the
 same load from the same generator. Prints requests per second, latencies,
 processor time, syncs, and the ratios with their spread; then how long a killed
-leader is missed, how a node catches up, and what many keys take. Leaves the
-tables in DIR/bench.md, the figures in DIR/bench.json, and the curve of writes
+leader is missed, how a node catches up, what many keys take, and what many
+writes leave behind. Leaves the tables in DIR/bench.md, the figures in DIR/bench.json, and the curve of writes
 over clients in DIR/puts.svg. Uses the etcd that ETCD names,
 or the machine's, or Debian's package, unpacked into target/tools. Leave the
 machine alone meanwhile.
@@ -176,12 +176,13 @@ usage: cargo xtask mutants [--slice | --again]
 Makes small mistakes in core/src/raft, core/src/wal and core/src/kv, one at a
 time, and runs the tests on each: the golden scripts, then the formats and the
 core's own tests, then crash images and properties, then simulated seeds, each
-only for what survived those before. Fetches cargo-mutants into target/tools.
-What is not noticed must be listed in tests/mutants.txt with the reason. The
-last lines have the figures; exits 1 below 85 %, and if something survives that
-is not listed. What was tried is in target/mutants/mutants.out.
+only for what survived those before. What is not noticed must be listed in
+tests/mutants.txt with the reason; on what is, the last two do not run, for they
+take minutes each time. The last lines have the figures; exits 1 below 85 %, and
+if something survives that is not listed. Fetches cargo-mutants into
+target/tools. What was tried is in target/mutants/mutants.out.
 
-  cargo xtask mutants            all of them; takes hours
+  cargo xtask mutants            all of them; an hour and a half on two cores
   cargo xtask mutants --again    those again that nobody noticed, and new ones
   cargo xtask mutants --slice    of two files only: a minute (`test` does it)
 ";
