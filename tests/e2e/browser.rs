@@ -70,6 +70,15 @@ impl Browser {
         }
     }
 
+    /// Waits until an element says something; fails if it does not in time.
+    pub(crate) fn wait_for_text(&self, selector: &str, words: &str, at_most: Duration) {
+        let end = Instant::now() + at_most;
+        while !self.text(selector).contains(words) {
+            let says = self.text(selector);
+            assert!(Instant::now() < end, "{selector} does not say {words} but {says}");
+        }
+    }
+
     /// Clicks an element with the mouse, where it is on the screen.
     pub(crate) fn click(&self, selector: &str) {
         let element = self.find(selector).unwrap_or_else(|| panic!("no {selector} to click"));

@@ -6,6 +6,7 @@
 
 mod door;
 mod fork;
+mod heard;
 mod inside;
 mod look;
 mod sample;
@@ -13,6 +14,7 @@ mod words;
 
 pub use door::Door;
 pub use fork::Fork;
+pub use heard::Heard;
 
 use crate::layout::NODES_MAX;
 use crate::record::Spell;

@@ -1,7 +1,7 @@
 //! Attached to a real cluster: a connection to each of its nodes, which only listens.
 
 use super::{Page, Result, report};
-use crate::live::{Door, Live};
+use crate::live::{Door, Heard, Live};
 use raft_core::id::NodeId;
 use raft_core::time::Instant;
 use raft_core::wire::{Frame, Hello, VERSION};
@@ -72,16 +72,16 @@ impl Attached {
     }
 
     /// Takes in what came from an address. Returns the addresses to be dialled, too.
-    fn hear(&mut self, address: &str, frame: Frame, now: Instant) -> Vec<String> {
+    fn hear(&mut self, address: &str, heard: Heard, now: Instant) -> Vec<String> {
         let Some(line) = self.lines.get_mut(address) else { return Vec::new() };
-        match frame {
-            Frame::Sighting(sighting) => {
+        match heard {
+            Heard::Sighting(sighting) => {
                 (line.node, line.tries) = (Some(sighting.status.node), 0);
                 self.refusal.clear();
                 self.live.take_in(now, *sighting);
                 self.strangers()
             }
-            Frame::Goodbye(error) => {
+            Heard::Goodbye(error) => {
                 self.refusal = error.to_string();
                 Vec::new()
             }
@@ -169,13 +169,13 @@ impl Page {
     fn on_frame(&self, address: &str, event: &MessageEvent) -> Result<()> {
         let Ok(bytes) = event.data().dyn_into::<ArrayBuffer>() else { return Ok(()) };
         // Whatever cannot be read is of another version, and is no reason to stop.
-        let Ok(frame) = Frame::decode(&Uint8Array::new(&bytes).to_vec()) else { return Ok(()) };
+        let Some(heard) = Heard::read(&Uint8Array::new(&bytes).to_vec()) else { return Ok(()) };
         let strangers = {
             let mut state = self.state.borrow_mut();
             let now_ms = state.now_ms()?;
             let Some(attached) = &mut state.attached else { return Ok(()) };
             let now = attached.moment(now_ms);
-            attached.hear(address, frame, now)
+            attached.hear(address, heard, now)
         };
         strangers.iter().try_for_each(|stranger| self.dial(stranger))
     }
