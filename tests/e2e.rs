@@ -230,3 +230,66 @@ fn killing_a_real_leader_is_seen_within_a_second_and_then_the_next() {
     browser.wait_for(".node.leader", PATIENCE);
     assert_eq!(browser.attribute(".node.leader", "data-node"), next);
 }
+
+#[test]
+fn trace_that_is_dropped_on_the_page_is_shown_run_and_scrubbed() {
+    let site = Site::serve(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../web/dist"));
+    let browser = Browser::start();
+    // What the page itself saves of a run in which the leader crashes.
+    browser
+        .open(&site.address("/#v1.seed=2.nodes=5.do=7000000-crashleader.at=400-0000000000000000"));
+    browser.script(
+        "URL.createObjectURL = (blob) => { blob.text().then((text) => window.saved = text); return '#'; }; \
+         HTMLAnchorElement.prototype.click = () => {}; return ''",
+    );
+    browser.keys("e");
+    browser.click("[data-act='save:trace']");
+    let drop = |text: &str| {
+        browser.script(&format!(
+            "const files = new DataTransfer(); \
+             files.items.add(new File([{text}], 'trace.jsonl')); \
+             document.querySelector('main').dispatchEvent(new DragEvent('drop', \
+               {{ bubbles: true, cancelable: true, dataTransfer: files }})); \
+             return ''"
+        ));
+    };
+    drop("saved");
+    browser.wait_for(".recording .node.follower", ELECTION_MAX);
+    assert_eq!(browser.text("#clock"), "0.000");
+
+    // To the first leader, and on: somebody is not heard from any more.
+    browser.click("[data-act=end]");
+    browser.wait_for(".node.silent", ELECTION_MAX);
+    let crashed = browser.attribute(".node.silent", "data-node");
+    let end = browser.text("#clock");
+    while browser.script("return String(document.querySelectorAll('.node.leader').length)") == "0"
+        || browser.script("return String(document.querySelectorAll('.node.silent').length)") != "0"
+    {
+        assert_ne!(browser.text("#clock"), "0.000", "somebody led before");
+        browser.click("[data-act=back]");
+    }
+    assert_eq!(browser.attribute(".node.leader", "data-node"), crashed);
+    let here = browser.text("#clock");
+    browser.click("[data-act=play]");
+    browser.wait_for(".node.silent", ELECTION_MAX);
+    assert_ne!(browser.text("#clock"), here);
+    assert_eq!(
+        browser
+            .script("return String(document.querySelectorAll('#dock [data-act^=\"do:\"]').length)"),
+        "0"
+    );
+    browser.press_at(browser.point_of("#scrub", 0.2), "mouse");
+    assert_eq!(browser.attribute("#play", "aria-pressed"), "false");
+    assert_ne!(browser.text("#clock"), end);
+
+    // What cannot be read is said, and changes nothing.
+    drop("saved.slice(0, 3000)");
+    browser.wait_for("#sentence", ELECTION_MAX);
+    let until = Instant::now() + ELECTION_MAX;
+    while !browser.text("#sentence").contains("of this trace cannot be read") {
+        assert!(Instant::now() < until, "{}", browser.text("#sentence"));
+    }
+    browser.script("history.back(); return ''");
+    browser.wait_for("body:not(.recording) .node", ELECTION_MAX);
+    assert_eq!(browser.console(), Vec::<serde_json::Value>::new());
+}

@@ -42,6 +42,12 @@ pub enum Action {
     Share,
     /// From the cluster that is watched to a simulation that begins like it.
     Fork,
+    /// The whole page at this moment, out of the frame of another.
+    Whole,
+    /// Say what to save.
+    AskToSave,
+    /// Save this as a file.
+    Save(File),
     /// Something about lessons.
     Learn(Learn),
     /// The same session from its beginning, with this mistake in the code or with none.
@@ -74,6 +80,39 @@ pub enum Action {
     Read,
     /// Do this to the cluster.
     Do(Vec<Command>),
+}
+
+/// What can be saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum File {
+    /// The stage, as SVG.
+    Stage,
+    /// The stage, as PNG.
+    Photo,
+    /// The timeline, as SVG.
+    Timeline,
+    /// The trace of the run, as lines of JSON.
+    Trace,
+}
+
+impl File {
+    /// Every file, with its name in the page.
+    const ALL: [(Self, &'static str); 4] = [
+        (Self::Stage, "stage"),
+        (Self::Photo, "photo"),
+        (Self::Timeline, "timeline"),
+        (Self::Trace, "trace"),
+    ];
+
+    /// What it is called when it is saved.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stage => "raft-stage.svg",
+            Self::Photo => "raft-stage.png",
+            Self::Timeline => "raft-timeline.svg",
+            Self::Trace => "raft-trace.jsonl",
+        }
+    }
 }
 
 /// What one can do in a lesson.
@@ -146,6 +185,8 @@ impl Action {
             "branch" => Self::Branch(object.parse().ok()?),
             "share" => Self::Share,
             "fork" => Self::Fork,
+            "whole" => Self::Whole,
+            "save" => Self::Save(File::ALL.iter().find(|(_, name)| *name == object)?.0),
             "zoom" => Self::Zoom(object == "in"),
             "panel" => Self::Panel(Panel::ALL.iter().find(|(_, name)| *name == object)?.0),
             "lessons" => Self::Learn(Learn::List),
@@ -210,6 +251,7 @@ impl Action {
                 "n" => Some(Self::NewSeed),
                 "f" => Some(Self::AskForSeed),
                 "s" => Some(Self::Share),
+                "e" => Some(Self::AskToSave),
                 "m" => next(scene, &messages(scene)),
                 "c" => next(scene, &links(scene)),
                 _ => scene.tries.by_key(key).map(|item| Self::Do(item.commands.clone())),

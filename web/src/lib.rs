@@ -15,6 +15,7 @@
 pub mod branches;
 pub mod controls;
 pub mod draw;
+pub mod embed;
 pub mod hunt;
 pub mod layout;
 pub mod lesson;

@@ -51,6 +51,8 @@ pub struct Live {
     now: Instant,
     /// The moment that is looked at; `None` for the present one.
     here: Option<Instant>,
+    /// Nothing comes any more: all of it was recorded.
+    is_recording: bool,
     nodes: BTreeMap<NodeId, Node>,
     happenings: VecDeque<Rc<Happening>>,
     /// The number of the next happening.
@@ -88,6 +90,18 @@ struct Seen {
 }
 
 impl Live {
+    /// What was recorded of a cluster, from its beginning on.
+    pub fn of_recording(moments: impl IntoIterator<Item = (Instant, Sighting)>) -> Self {
+        let mut live = Self { is_recording: true, here: Some(Instant(0)), ..Self::default() };
+        moments.into_iter().for_each(|(at, sighting)| live.take_in(at, sighting));
+        live
+    }
+
+    /// Whether it was recorded, and nothing comes any more.
+    pub fn is_recording(&self) -> bool {
+        self.is_recording
+    }
+
     /// Takes in what a node showed at a moment.
     pub fn take_in(&mut self, at: Instant, sighting: Sighting) {
         self.pass(at);

@@ -1,10 +1,12 @@
 //! The page in a browser: what the visitor does comes in, frames go out. Nothing is decided here.
 
+mod files;
 pub mod hunt;
 mod live;
 mod state;
 
 use crate::controls::Action;
+use crate::embed::Embed;
 use crate::link::Link;
 use state::State;
 use std::cell::RefCell;
@@ -53,17 +55,17 @@ impl Page {
         self.ask_for_frame()
     }
 
-    /// Runs, unless the visitor's system asks for little motion, there is something to read first, or the
-    /// link names a moment to look at.
+    /// Runs, unless the visitor's system asks for little motion, there is something to read first, the link
+    /// names a moment to look at, or the page is in a frame; there, and of a moment, if its address says so.
     pub fn begin(&self) -> Result<()> {
         let state = self.state.borrow();
         if state.attached.is_some() {
             return Ok(());
         }
-        let waits = state.wants_still.matches()
-            || !state.complaint.is_empty()
-            || state.run().steps() > 0
-            || state.waits_for_reader();
+        let Embed { is_embedded, autoplay, .. } = state.embed;
+        let is_at_rest = is_embedded || state.run().steps() > 0 || state.waits_for_reader();
+        let waits =
+            state.wants_still.matches() || !state.complaint.is_empty() || (is_at_rest && !autoplay);
         drop(state);
         if waits { Ok(()) } else { self.act(Action::Play) }
     }
@@ -106,6 +108,9 @@ impl Page {
         self.on(&root, "input", Self::on_input)?;
         self.on(&root, "change", Self::on_change)?;
         self.on(&root, "submit", Self::on_submit)?;
+        for name in ["dragover", "dragleave", "drop"] {
+            self.on(&root, name, Self::on_drop)?;
+        }
         self.on(document, "visibilitychange", |page, _| page.on_visibility())?;
         self.on(&window, "hashchange", |page, _| page.on_address())?;
         self.on(&window, "resize", |page, _| page.state.borrow_mut().measure())
@@ -240,6 +245,7 @@ impl Page {
     fn on_change(&self, event: Event) -> Result<()> {
         match &*target_id(&event) {
             "pause" => self.state.borrow_mut().choose_pause()?,
+            "trace" => self.on_chosen_file()?,
             "nodes" | "seed" => self.state.borrow_mut().open_form()?,
             _ => {}
         }

@@ -48,8 +48,7 @@ pub fn print(session: &Session, steps: u64) -> (String, bool) {
 /// A sentence, with the number of the line if one is to blame.
 pub fn read(text: &str) -> Result<Moments, String> {
     if text.len() > BYTES_MAX {
-        let most = BYTES_MAX >> 20;
-        return Err(format!("A trace has at most {most} MiB: take a part of it, whole lines."));
+        return Err(too_long());
     }
     let (mut moments, mut clocks) = (Moments::new(), Clocks::default());
     for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
@@ -65,6 +64,11 @@ pub fn read(text: &str) -> Result<Moments, String> {
         true => Err("This trace is empty: it wants a line of JSON for each moment.".to_owned()),
         false => Ok(moments),
     }
+}
+
+/// What there is to say of a trace that is too long.
+pub fn too_long() -> String {
+    format!("A trace has at most {} MiB: take a part of it, whole lines.", BYTES_MAX >> 20)
 }
 
 /// The sighting, if a node could have shown it.

@@ -47,6 +47,44 @@ fn runs_have_the_fingerprints_of_the_native_ones() {
 }
 
 #[wasm_bindgen_test]
+fn in_a_frame_the_page_is_what_its_address_says() {
+    let history = web_sys::window().unwrap().history().unwrap();
+    let ask = |query: &str| history.replace_state_with_url(&"".into(), "", Some(query)).unwrap();
+    ask("?embed=1&panels=story,logs&autoplay=1");
+    let visit = Visit::to("v1.seed=2.nodes=3");
+    assert!(visit.root.class_list().contains("embedded"));
+    assert_eq!(visit.root.get_attribute("data-panels").unwrap(), "logs story");
+    visit.page.begin().unwrap();
+    assert_eq!(visit.attribute("#play", "aria-pressed"), "true");
+    drop(visit);
+    ask("?embed=1");
+    let visit = Visit::to("v1.seed=2.nodes=3");
+    visit.page.begin().unwrap();
+    assert_eq!(visit.attribute("#play", "aria-pressed"), "false");
+    drop(visit);
+    ask("?");
+    assert!(!Visit::to("v1.seed=2").root.class_list().contains("embedded"));
+}
+
+#[wasm_bindgen_test]
+fn what_is_on_the_screen_is_saved() {
+    let visit = Visit::to("v1.seed=2.nodes=3");
+    visit.key("e");
+    assert!(visit.find("#share").has_attribute("open"));
+    for (what, file) in [
+        ("stage", "raft-stage.svg"),
+        ("timeline", "raft-timeline.svg"),
+        ("trace", "raft-trace.jsonl"),
+    ] {
+        visit.click(&format!("[data-act='save:{what}']"));
+        assert_eq!(visit.text("#sentence"), format!("Saved as {file}."));
+    }
+    visit.key("f");
+    assert!(visit.find("#hunt").has_attribute("open"));
+    assert!(visit.count("#wanted option") > 10);
+}
+
+#[wasm_bindgen_test]
 fn page_shows_the_fingerprint_of_its_run() {
     let line = PARITY.lines().next().unwrap();
     let [link, steps, hash] = line.split(' ').collect::<Vec<&str>>()[..] else { panic!("{line}") };

@@ -157,10 +157,8 @@ impl Draw {
 
 /// Goes to a few moments of a trace, and looks.
 fn look_at(moments: Moments, draw: &mut Draw) {
-    let mut live = Live::default();
-    for (at, sighting) in moments {
-        live.take_in(at, sighting);
-    }
+    let mut live = Live::of_recording(moments);
+    assert!(live.is_recording() && !live.follows() && live.here() == Instant(0));
     for _ in 0..3 {
         live.stay(Instant(draw.below(live.end().0 as usize + 1) as u64));
         let scene = live.scene(&VIEW);

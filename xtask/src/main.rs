@@ -72,7 +72,7 @@ it says how long each step took.
 const HELP_WEB: &str = "\
 usage: cargo xtask web [--serve [PORT]]
 
-Builds the page into web/dist: index.html, style.css, learn.css, boot.js, hunt.js,
+Builds the page into web/dist: index.html, style.css, learn.css, share.css, boot.js, hunt.js,
 raft_web.js and raft_web_bg.wasm. They are static files; any web server will do, and nodes built
 afterwards carry them inside.
 

@@ -5,9 +5,10 @@ use crate::mark::Mark;
 
 /// Whether it is live, whether there is a quorum, who leads, how often that changed.
 pub fn strip(live: &Live) -> Vec<Mark> {
-    let (class, word) = match live.follows() {
-        true => ("on-air", "Live"),
-        false => ("frozen", "Frozen"),
+    let (class, word) = match (live.is_recording(), live.follows()) {
+        (true, _) => ("recorded", "Recorded"),
+        (false, true) => ("on-air", "Live"),
+        (false, false) => ("frozen", "Frozen"),
     };
     let mut marks = vec![Mark::of("li", class).key(0).with(Mark::new("b").text(word))];
     let quorum = if live.quorum().holds { "holds" } else { "lost" };

@@ -122,7 +122,7 @@ fn primer() -> Inside {
         ),
         fact("a cross", "is a node that is not heard from: crashed, standing still or cut off."),
         fact("shapes", "between nodes are samples of their messages, slowed down to be seen."),
-        fact("the timeline", "keeps what was seen. Drag along it to look back; Go live returns."),
+        fact("the timeline", "keeps what was seen. Drag along it to look back."),
         fact("nothing here", "changes the cluster, and no keys or values are shown."),
     ];
     Inside { title: "How to read it".to_owned(), facts, why: Vec::new(), near: Vec::new() }

@@ -182,18 +182,19 @@ impl Live {
             on: false,
             enabled: true,
         };
+        let means =
+            "A simulation that begins as the cluster is at this moment, to be broken at will";
+        let fork = item("fork", "Fork into the simulator", means, "");
+        if self.is_recording() {
+            return Menu { title: "A recording".to_owned(), items: vec![fork] };
+        }
         let follow = match self.follows() {
             true => {
                 item("play", "Freeze", "Look at this moment; what happens goes on being kept", "")
             }
             false => item("play", "Go live", "Look at the present again", ""),
         };
-        let means =
-            "A simulation that begins as the cluster is at this moment, to be broken at will";
-        Menu {
-            title: "Read-only".to_owned(),
-            items: vec![follow, item("fork", "Fork into the simulator", means, "")],
-        }
+        Menu { title: "Read-only".to_owned(), items: vec![follow, fork] }
     }
 }
 

@@ -21,7 +21,8 @@ const LINES_MAX: usize = crate::layout::NODES_MAX + 1;
 /// What is watched.
 pub(super) struct Attached {
     pub(super) live: Live,
-    door: Door,
+    /// Where it attached; `None` for what was recorded.
+    door: Option<Door>,
     lines: BTreeMap<String, Line>,
     /// When it began, by the browser's clock.
     began_ms: f64,
@@ -59,7 +60,14 @@ impl Drop for Socket {
 impl Attached {
     pub(super) fn new(door: Door, began_ms: f64) -> Self {
         let lines = [(door.address.clone(), Line::default())].into();
-        Self { live: Live::default(), door, lines, began_ms, refusal: String::new() }
+        let (live, door) = (Live::default(), Some(door));
+        Self { live, door, lines, began_ms, refusal: String::new() }
+    }
+
+    /// What was recorded, with nobody to listen to.
+    pub(super) fn recorded(live: Live) -> Self {
+        let lines = BTreeMap::new();
+        Self { live, door: None, lines, began_ms: 0.0, refusal: String::new() }
     }
 
     /// A moment of the browser's clock.
@@ -67,8 +75,9 @@ impl Attached {
         Instant(((now_ms - self.began_ms).max(0.0) * 1_000.0) as u64)
     }
 
-    pub(super) fn door(&self) -> &Door {
-        &self.door
+    /// The address that it was attached by.
+    pub(super) fn address(&self) -> &str {
+        self.door.as_ref().map_or("", |door| &door.address)
     }
 
     /// Takes in what came from an address. Returns the addresses to be dialled, too.
@@ -111,7 +120,8 @@ impl Attached {
             self.live.lose(now, node);
         }
         let is_member = |(id, known): &(NodeId, String)| known == address || line.node == Some(*id);
-        if address != self.door.address && !self.live.members().iter().any(is_member) {
+        let is_door = self.door.as_ref().is_some_and(|door| address == door.address);
+        if !is_door && !self.live.members().iter().any(is_member) {
             self.lines.remove(address);
             return None;
         }
@@ -140,11 +150,9 @@ impl Page {
     pub(super) fn dial(&self, address: &str) -> Result<()> {
         let mut state = self.state.borrow_mut();
         let Some(attached) = &mut state.attached else { return Ok(()) };
-        let Some(line) = attached.lines.get_mut(address).filter(|line| line.socket.is_none())
-        else {
-            return Ok(());
-        };
-        let socket = WebSocket::new(&attached.door.url(address))?;
+        let line = attached.lines.get_mut(address).filter(|line| line.socket.is_none());
+        let (Some(line), Some(door)) = (line, &attached.door) else { return Ok(()) };
+        let socket = WebSocket::new(&door.url(address))?;
         socket.set_binary_type(BinaryType::Arraybuffer);
         let speaks = socket.clone();
         let on_open = Closure::<dyn FnMut(Event)>::new(move |_| report(greet(&speaks)));

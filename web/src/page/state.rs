@@ -2,6 +2,8 @@
 
 mod asks;
 mod checks;
+mod files;
+mod frame;
 mod lesson;
 mod live;
 mod picture;
@@ -14,6 +16,7 @@ use crate::branches::Branches;
 use crate::controls::{self, Action, NOTCHES, Notch, Panel};
 use crate::dom::Living;
 use crate::draw::{panels, timeline};
+use crate::embed::Embed;
 use crate::link::Link;
 use crate::look::{self, View};
 use crate::run::Run;
@@ -69,6 +72,8 @@ pub(super) struct State {
     sentence: (f64, String),
     /// Something to tell the visitor before anything else; empty if there is nothing.
     pub(super) complaint: String,
+    /// How the page is shown.
+    pub(super) embed: Embed,
     /// The search for a seed that is under way.
     pub(super) hunted: Option<Worked>,
     /// The real cluster that is watched instead of a run, if one is.
@@ -111,6 +116,9 @@ impl State {
             Ok(link) => (link, String::new()),
             Err(complaint) => (Link::of_session(Session::default()), complaint),
         };
+        let embed = Embed::read(&window.location().search()?);
+        let lesson = link.lesson.filter(|_| embed.shows_lessons());
+        let link = Link { lesson, ..link };
         let branches = Branches::new(link.session.clone());
         let run = branches.run();
         let in_view = look::timeline::first_window(run);
@@ -156,10 +164,12 @@ impl State {
             panels_at: 0.0,
             sentence: (0.0, String::new()),
             complaint: String::new(),
+            embed,
             hunted: None,
             attached: None,
             said: 0,
         };
+        state.put_in_frame()?;
         // Who attaches keeps the address; it is the page that does it.
         if !matches!(door, Some(Ok(_))) {
             state.open(link)?;
@@ -209,7 +219,7 @@ impl State {
     pub(super) fn measure(&mut self) -> Result<()> {
         let frame = find(&self.root, "#frame")?;
         let (width, height) = (frame.client_width(), frame.client_height());
-        self.view.aspect = match self.wants_wide.matches() {
+        self.view.aspect = match self.wants_wide.matches() || self.embed.is_embedded {
             true => f64::from(height) / f64::from(width.max(1)),
             false => ASPECT,
         };
@@ -342,6 +352,9 @@ impl State {
             // The page's affair, and a watched cluster's.
             Action::Hunt | Action::Fork => {}
             Action::Share => return self.share(),
+            Action::Whole => return self.open_whole(),
+            Action::AskToSave => self.open_sheet("#share", "button")?,
+            Action::Save(file) => return self.save(file),
             Action::Write | Action::Swap | Action::Delete | Action::Read => {
                 return self.client_asks(&action);
             }
@@ -421,7 +434,7 @@ impl State {
     }
 
     pub(super) fn close_sheets(&self, except: Option<&Element>) -> Result<()> {
-        for id in ["#hunt", "#checks", "#whatif", "#help"] {
+        for id in ["#share", "#hunt", "#checks", "#whatif", "#help"] {
             let sheet = find(&self.root, id)?;
             if except != Some(&sheet) {
                 sheet.remove_attribute("open")?;

@@ -1,8 +1,9 @@
 //! The view of a cluster that is watched: the same parts of the page, and nothing that commands.
 
-use super::{Result, State, find};
-use crate::controls::Action;
+use super::{CATCH_UP_MS, Result, State, find, notch_for};
+use crate::controls::{self, Action, File};
 use crate::draw;
+use crate::live::Live;
 use crate::look;
 use crate::look::View;
 use crate::narration;
@@ -10,6 +11,7 @@ use crate::page::live::Attached;
 use crate::scene::Scene;
 use crate::scene::inside::{Inside, Picked};
 use crate::scene::timeline::{Timeline, Window};
+use crate::trace;
 use raft_core::time::Instant;
 use std::time::Duration;
 use wasm_bindgen::JsValue;
@@ -25,8 +27,8 @@ impl State {
     /// Shows a cluster from now on, and nothing of it yet.
     pub(crate) fn attach(&mut self, attached: Attached) -> Result<()> {
         self.leave_lesson();
+        (self.playing, self.frame_at, self.said) = (attached.live.follows(), None, 0);
         self.attached = Some(attached);
-        (self.playing, self.frame_at, self.said) = (true, None, 0);
         self.complaint.clear();
         let window = Window { from: Instant(0), length: WINDOW };
         self.view = View { picked: None, window, ..self.view };
@@ -35,8 +37,12 @@ impl State {
 
     /// Goes back to the simulator.
     pub(super) fn detach(&mut self) -> Result<()> {
+        let was_recording = self.is_recording();
         if self.attached.take().is_none() {
             return Ok(());
+        }
+        if was_recording {
+            self.notch = notch_for(self.run());
         }
         self.playing = false;
         self.show_attached()
@@ -44,10 +50,32 @@ impl State {
 
     fn show_attached(&mut self) -> Result<()> {
         let is_attached = self.attached.is_some();
+        let is_recording = self.is_recording();
         self.root.class_list().toggle_with_force("attached", is_attached)?;
+        self.root.class_list().toggle_with_force("recording", is_recording)?;
         find(&self.root, "#attached")?.toggle_attribute_with_force("hidden", !is_attached)?;
         self.show_lesson()?;
         self.measure()
+    }
+
+    /// Whether what is seen was recorded.
+    pub(super) fn is_recording(&self) -> bool {
+        self.attached.as_ref().is_some_and(|attached| attached.live.is_recording())
+    }
+
+    /// Shows what a trace has recorded, at its beginning, or says why it cannot.
+    pub(crate) fn show_trace(&mut self, text: &str) -> Result<()> {
+        let moments = match trace::read(text) {
+            Ok(moments) => moments,
+            Err(complaint) => return self.complain(&complaint),
+        };
+        // Back leads to what was there before.
+        let page = self.window.location().pathname()?;
+        self.window.history()?.push_state_with_url(&JsValue::NULL, "", Some(&page))?;
+        self.attach(Attached::recorded(Live::of_recording(moments)))?;
+        // A recording is in the time of clocks, and begins at their pace.
+        self.notch = 0;
+        self.draw(true)
     }
 
     /// The browser's clock, in milliseconds.
@@ -60,6 +88,12 @@ impl State {
         let Some(attached) = &mut self.attached else { return Ok(Some(action)) };
         let live = &mut attached.live;
         match action {
+            Action::Play if live.is_recording() => {
+                let runs = !self.playing && live.here() < live.end();
+                return self.go_live(runs).map(|()| None);
+            }
+            Action::End if live.is_recording() => live.stay(live.end()),
+            Action::Faster | Action::Slower if live.is_recording() => return Ok(Some(action)),
             Action::Play if live.follows() => live.stay(live.end()),
             Action::Play | Action::End => live.follow(),
             Action::Start => live.stay(Instant(0)),
@@ -74,6 +108,8 @@ impl State {
             | Action::Zoom(_)
             | Action::Panel(_)
             | Action::Escape
+            | Action::AskToSave
+            | Action::Save(File::Stage | File::Photo | File::Timeline)
             | Action::Help => return Ok(Some(action)),
             Action::Fork => return self.fork().map(|()| None),
             // What commands a cluster is of the simulator alone.
@@ -104,6 +140,9 @@ impl State {
     pub(super) fn frame_live(&mut self, now_ms: f64) -> Result<()> {
         let panels_due = self.panels_due(now_ms);
         let Some(attached) = &mut self.attached else { return Ok(()) };
+        if attached.live.is_recording() {
+            return self.play_back(now_ms);
+        }
         let now = attached.moment(now_ms);
         attached.live.pass(now);
         // Between two looks at the panels only messages move.
@@ -112,6 +151,19 @@ impl State {
         }
         self.frame_at = Some(now_ms);
         self.draw(false)
+    }
+
+    /// One frame of what was recorded.
+    fn play_back(&mut self, now_ms: f64) -> Result<()> {
+        let speed = controls::speed(self.notch);
+        let elapsed_ms = self.frame_at.map_or(0.0, |last| now_ms - last).clamp(0.0, CATCH_UP_MS);
+        let due_us = self.fraction_us + elapsed_ms * 1_000.0 * speed;
+        (self.frame_at, self.fraction_us) = (Some(now_ms), due_us.fract());
+        let Some(Attached { live, .. }) = &mut self.attached else { return Ok(()) };
+        // Beyond the end there is nothing to go to.
+        live.stay(Instant(live.here().0.saturating_add(due_us as u64)));
+        self.playing = live.here() < live.end();
+        self.draw(!self.playing)
     }
 
     /// The moment that is looked at.
@@ -143,10 +195,10 @@ impl State {
             (true, "") => format!(
                 "No node has answered at {} yet. A node answers pages that it or another node of its cluster \
                  serves.",
-                attached.door().address
+                attached.address()
             ),
             (true, refusal) => {
-                format!("{} turns this page away: {refusal}.", attached.door().address)
+                format!("{} turns this page away: {refusal}.", attached.address())
             }
         }
     }

@@ -88,11 +88,12 @@ impl State {
         find(&self.root, "#legend")?.toggle_attribute_with_force("hidden", scene.fast)?;
         let play = find(&self.root, "#play")?;
         play.set_attribute("aria-pressed", if self.playing { "true" } else { "false" })?;
-        let word = match (&self.attached, self.playing) {
-            (None, true) => "Pause",
-            (None, false) => "Run",
-            (Some(_), true) => "Freeze",
-            (Some(_), false) => "Go live",
+        let is_live = self.attached.is_some() && !self.is_recording();
+        let word = match (is_live, self.playing) {
+            (false, true) => "Pause",
+            (false, false) => "Run",
+            (true, true) => "Freeze",
+            (true, false) => "Go live",
         };
         self.write("#play-word", word)?;
         let words = controls::speed_words(self.notch);

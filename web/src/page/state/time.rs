@@ -55,7 +55,7 @@ impl State {
         let scrub = find(&self.root, "#scrub")?;
         let (width, height) = (scrub.client_width(), scrub.client_height());
         let (width, height) = (f64::from(width.max(200)), f64::from(height.max(120)));
-        self.frame = match self.wants_narrow.matches() {
+        self.frame = match self.wants_narrow.matches() && !self.embed.is_embedded {
             true => timeline::Frame { down: true, along: height, across: width },
             false => timeline::Frame { down: false, along: width, across: height },
         };
