@@ -293,6 +293,20 @@ fn fork_begins_as_the_cluster_is_and_says_what_it_has_not() {
 }
 
 #[test]
+fn fork_of_a_cluster_without_a_leader_says_that_terms_begin_anew() {
+    let mut live = Live::default();
+    healthy(&mut live, 0, 1_000, &[1, 2, 3], 2, 4);
+    live.lose(ms(1_001), NodeId(2));
+    let fork = live.fork();
+    assert!(
+        fork.says.contains("nobody leads, and terms begin anew, node 2 is down"),
+        "{}",
+        fork.says
+    );
+    assert_eq!(fork.link.session.commands.len(), 1);
+}
+
+#[test]
 fn nothing_in_the_live_view_commands_a_cluster() {
     let mut live = Live::default();
     healthy(&mut live, 0, 1_000, &[1, 2, 3], 2, 4);

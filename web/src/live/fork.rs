@@ -67,6 +67,9 @@ impl Live {
                 false => format!("{written} entries are there, with other values"),
             });
         }
+        if leader.is_none() {
+            has.push("nobody leads, and terms begin anew".to_owned());
+        }
         for node in &down {
             run.act(Command::Crash(*node));
             has.push(format!("node {node} is down"));

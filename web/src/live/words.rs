@@ -89,9 +89,13 @@ impl Live {
             silent.map(|id| id.to_string()).collect::<Vec<String>>()
         };
         if !quorum.holds {
+            let more = match (quorum.voters / 2 + 1).saturating_sub(quorum.heard) {
+                0 | 1 => "one more answers".to_owned(),
+                more => format!("{more} more answer"),
+            };
             return format!(
-                "Quorum lost: only {} of {} voters are heard from. Nothing can be written until one more \
-                 answers: start a stopped node with its data directory, and nothing on disk is lost.",
+                "Quorum lost: only {} of {} voters are heard from. Nothing can be written until {more}: start \
+                 stopped nodes with their data directories, and nothing on disk is lost.",
                 quorum.heard, quorum.voters
             );
         }
