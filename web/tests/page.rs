@@ -477,3 +477,24 @@ fn keys_are_listed_on_the_page() {
     visit.key("Escape");
     assert!(!help.has_attribute("open"));
 }
+
+#[wasm_bindgen_test]
+fn page_that_is_attached_commands_nothing() {
+    // Nobody listens there.
+    let visit = Visit::to("attach=ws://127.0.0.1:1");
+    assert!(visit.text("#sentence").starts_with("No node has answered at\u{a0}127.0.0.1:1 yet."));
+    assert_eq!((visit.count(".node"), visit.text("#play-word")), (0, "Freeze".to_owned()));
+    let location = web_sys::window().unwrap().location();
+    for key in ["n", "w", "r", "l", "h", "s", "f", "k", "ArrowLeft", "Home"] {
+        visit.key(key);
+    }
+    for act in ["new-seed", "lessons", "share", "do:crash-1", "write", "read"] {
+        let button = document().create_element("button").unwrap();
+        button.set_attribute("data-act", act).unwrap();
+        visit.root.append_child(&button).unwrap();
+        visit.click(&format!("button[data-act='{act}']:last-child"));
+        button.remove();
+    }
+    assert_eq!(location.hash().unwrap(), "#attach=ws://127.0.0.1:1");
+    assert_eq!((visit.count(".node"), visit.count("#requests li")), (0, 0));
+}
