@@ -194,9 +194,25 @@ impl Course {
         while !self.notice(branches.run()) {
             match self.help(branches) {
                 Help::Acted => {}
-                Help::Waits if branches.run_mut().step() => {}
+                Help::Waits if self.goes_on(branches.run_mut()) => {}
                 Help::Waits | Help::Over => return,
             }
+        }
+    }
+
+    /// When the time is over that is waited for; time shall not run past it before what comes next is done.
+    pub fn waits_until(&self) -> Option<Instant> {
+        let (doing, task) = (self.doing?, self.step().task.as_ref()?);
+        match task.does.get(doing.next)? {
+            Do::Wait(time) => Some(doing.since.at() + *time),
+            _ => None,
+        }
+    }
+
+    fn goes_on(&self, run: &mut Run) -> bool {
+        match self.waits_until() {
+            Some(at) => !run.advance(at, 1, None),
+            None => run.step(),
         }
     }
 

@@ -78,6 +78,11 @@ impl Since {
         Self { steps: run.steps(), at: run.sim().now(), commit: commit(run), last: last(run) }
     }
 
+    /// When that was.
+    pub fn at(&self) -> Instant {
+        self.at
+    }
+
     /// The step at that moment.
     pub fn steps(&self) -> u64 {
         self.steps

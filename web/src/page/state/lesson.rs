@@ -73,7 +73,6 @@ impl State {
                 self.playing = false;
                 let lesson = lesson::named(name).map(|lesson| (lesson, 0));
                 self.open(Link { lesson, ..Link::of_first_visit() })?;
-                self.begin_guided();
                 self.playing = !self.waits_for_reader();
                 return find(&self.root, "#lesson-title")?
                     .dyn_into::<web_sys::HtmlElement>()?
@@ -101,7 +100,7 @@ impl State {
                     self.playing = true;
                     self.frame_at = None;
                     if self.wants_narrow.matches() {
-                        find(&self.root, ".scene")?.scroll_into_view();
+                        find(&self.root, "#frame")?.scroll_into_view();
                     }
                 }
             }
@@ -120,12 +119,14 @@ impl State {
             false => Some(course.back()),
         };
         self.learning.step_at = None;
-        self.playing = self.playing && on && prepared.is_none();
+        // A step made ready is there to be read first, unless the lesson goes on by itself.
+        self.playing = self.playing && on && (prepared.is_none() || !self.waits_for_reader());
         if let Some(branches) = prepared {
             self.branches = branches;
             self.view.picked = None;
             self.said = 0;
         }
+        self.begin_guided();
         self.write_address()
     }
 
@@ -135,9 +136,17 @@ impl State {
         let Some(course) = &mut self.learning.course else {
             return self.branches.run_mut().advance(until, 100, self.pause);
         };
-        if course.is_helping() && course.help(&mut self.branches) == Help::Over {
+        // All that is to be done at this moment comes before anything else happens, however fast time runs.
+        let helped = loop {
+            match course.help(&mut self.branches) {
+                Help::Acted => {}
+                helped => break helped,
+            }
+        };
+        if helped == Help::Over {
             course.end_help();
         }
+        let until = course.waits_until().map_or(until, |at| at.min(until));
         let paused = self.branches.run_mut().advance(until, 1, self.pause);
         let is_ticked = course.notice(self.branches.run());
         if !course.is_helping() {
@@ -153,16 +162,15 @@ impl State {
         let since = *self.learning.step_at.get_or_insert(now_ms);
         if self.playing && now_ms - since > STAY_MS && !course.is_last() {
             self.turn(true)?;
-            self.begin_guided();
             self.show_lesson()?;
         }
         Ok(())
     }
 
+    /// A step of a lesson that goes on by itself is done for the visitor, and time runs.
     fn begin_guided(&mut self) {
-        if let Some(course) =
-            self.learning.course.as_mut().filter(|course| course.lesson().is_guided)
-        {
+        let course = self.learning.course.as_mut().filter(|course| course.lesson().is_guided);
+        if let Some(course) = course {
             course.begin_help(self.branches.run());
         }
     }
