@@ -14,6 +14,9 @@ const RING: f64 = 12.0;
 /// How far outside a leader's rim its second ring runs.
 const SECOND_RING: f64 = 6.0;
 
+/// How far outside the middle of its nodes a side has its words.
+const NAME_OUTWARDS: f64 = 22.0;
+
 /// Everything inside the stage's `<svg>`, from back to front.
 pub fn draw(scene: &Scene) -> Vec<Mark> {
     let layer = |class, marks: Vec<Mark>| Mark::of("g", class).with_all(marks);
@@ -24,6 +27,10 @@ pub fn draw(scene: &Scene) -> Vec<Mark> {
         unsaid("sides", scene.sides.iter().map(|side| self::side(scene, side)).collect()),
         client(scene),
         unsaid("links", scene.links.iter().map(|link| self::link(scene, link)).collect()),
+        unsaid(
+            "side-names",
+            scene.sides.iter().filter_map(|side| side_name(scene, side)).collect(),
+        ),
         layer("nodes", scene.nodes.iter().map(|node| self::node(scene, node)).collect()),
         unsaid("messages", scene.messages.iter().map(message).collect()),
     ]
@@ -64,28 +71,32 @@ fn side(scene: &Scene, side: &Side) -> Mark {
     let thick = 2.0 * (scene.layout.radius + RING + 12.0);
     let key = side.nodes.first().map_or(0, |node| node.0);
     let class = if side.quorum { "side" } else { "side minority" };
-    let mut mark = Mark::of("g", class).key(key).with(
-        Mark::of("path", "area")
-            .set("d", format!("M{} Z", path.join(" L")))
-            .place([("stroke-width", thick)]),
-    );
-    if points.len() > 1 {
-        let votes = |node: &&Node| node.standing == Standing::Voter;
-        let all = scene.nodes.iter().filter(votes).count();
-        let here = scene.nodes.iter().filter(votes).filter(|node| side.nodes.contains(&node.id));
-        let count = here.count();
-        let words = if side.quorum { "a majority" } else { "no majority" };
-        let mid = Point {
-            x: points.iter().map(|point| point.x).sum::<f64>() / points.len() as f64,
-            y: points.iter().map(|point| point.y).sum::<f64>() / points.len() as f64,
-        };
-        mark = mark.with(
-            Mark::of("text", "side-name")
-                .place([("x", mid.x), ("y", mid.y)])
-                .text(format!("{words}: {count} of {all}")),
-        );
+    let area = Mark::of("path", "area")
+        .set("d", format!("M{} Z", path.join(" L")))
+        .place([("stroke-width", thick)]);
+    Mark::of("g", class).key(key).with(area)
+}
+
+/// Whether those who reach each other are a majority; one node alone needs no words for it.
+fn side_name(scene: &Scene, side: &Side) -> Option<Mark> {
+    let is_here = |node: &&Node| side.nodes.contains(&node.id);
+    let points: Vec<Point> = scene.nodes.iter().filter(is_here).map(|node| node.at).collect();
+    if points.len() < 2 {
+        return None;
     }
-    mark
+    let votes = |node: &&Node| node.standing == Standing::Voter;
+    let all = scene.nodes.iter().filter(votes).count();
+    let count = scene.nodes.iter().filter(votes).filter(is_here).count();
+    let words = if side.quorum { "a majority" } else { "no majority" };
+    let mean = |of: fn(&Point) -> f64| points.iter().map(of).sum::<f64>() / points.len() as f64;
+    let mid = Point { x: mean(|point| point.x), y: mean(|point| point.y) };
+    // Outwards, where fewer lines cross and the other side has no words.
+    let at = mid.along(scene.layout.center().towards(mid), NAME_OUTWARDS);
+    let name = Mark::of("text", "side-name")
+        .key(side.nodes.first().map_or(0, |node| node.0))
+        .place([("x", at.x), ("y", at.y)])
+        .text(format!("{words}: {count} of {all}"));
+    Some(name)
 }
 
 /// A link: a hairline where one may cut, a plain gap where one has, and words for what else is the matter.
@@ -316,12 +327,12 @@ fn words(layout: &Layout, node: &Node) -> Vec<Mark> {
         return words;
     }
     let Point { x: cos, y: sin } = node.outwards;
-    let reach = r + RING + 8.0;
+    let reach = r + RING + 13.0;
     // Words stand outwards; above and below the ring they move aside, out of the crown's way.
     let (x, y, anchor) = match cos {
         _ if cos > 0.35 => (reach * cos.max(0.93), reach * sin * 0.8, "start"),
         _ if cos < -0.35 => (reach * cos.min(-0.93), reach * sin * 0.8, "end"),
-        _ => (r * 0.8 + RING + 4.0, reach * sin.signum() * 0.72, "start"),
+        _ => (r * 0.8 + RING + 9.0, reach * sin.signum() * 0.72, "start"),
     };
     words.push(word("role", x, y, 15.0, role_word(node)).set("text-anchor", anchor));
     words.push(word("note", x, y + 17.0, 13.0, note(node)).set("text-anchor", anchor));
