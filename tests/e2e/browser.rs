@@ -2,14 +2,19 @@
 //! a time. Client libraries for it bring dozens of crates and a runtime for what is a hundred lines here.
 
 use serde_json::{Value, json};
+use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// How long the driver may take for one command. Starting the browser is the longest.
 const COMMAND_MAX: Duration = Duration::from_secs(60);
+
+/// How long something that a visitor clicks may take to come alive.
+const ENABLED_MAX: Duration = Duration::from_secs(10);
 
 /// What a WebDriver calls an element in JSON.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
@@ -79,8 +84,10 @@ impl Browser {
         }
     }
 
-    /// Clicks an element with the mouse, where it is on the screen.
+    /// Clicks an element with the mouse, where it is on the screen, as soon as it can be clicked: panels
+    /// follow the stage a few frames later.
     pub(crate) fn click(&self, selector: &str) {
+        self.wait_for(&format!("{selector}:not(:disabled)"), ENABLED_MAX);
         let element = self.find(selector).unwrap_or_else(|| panic!("no {selector} to click"));
         self.post(&format!("/element/{element}/click"), json!({}));
     }
@@ -106,6 +113,13 @@ impl Browser {
             "/actions",
             json!({ "actions": [{ "type": "key", "id": "keys", "actions": typed }] }),
         );
+    }
+
+    /// Puts a text into a field, in place of what it holds.
+    pub(crate) fn type_into(&self, selector: &str, text: &str) {
+        let element = self.find(selector).unwrap_or_else(|| panic!("no {selector} to type into"));
+        self.post(&format!("/element/{element}/clear"), json!({}));
+        self.post(&format!("/element/{element}/value"), json!({ "text": text }));
     }
 
     /// Where an element is in the window: the point at this share of the diagonal of its box.
@@ -142,16 +156,66 @@ impl Browser {
         value.as_str().unwrap_or_else(|| panic!("{script} gives {value}")).to_owned()
     }
 
-    /// Gives the page a screen of this size, and waits until it has drawn itself for it.
-    pub(crate) fn resize(&self, width: u32, height: u32) {
+    /// What a script gives to its `arguments[0]`, sooner or later, which must be a string.
+    pub(crate) fn script_later(&self, script: &str) -> String {
+        let value = self.post("/execute/async", json!({ "script": script, "args": [] }));
+        value.as_str().unwrap_or_else(|| panic!("{script} gives {value}")).to_owned()
+    }
+
+    /// Gives the page a screen of this size.
+    pub(crate) fn screen(&self, width: u32, height: u32) {
         let metrics =
             json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
-        let command = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": metrics });
-        self.post("/goog/cdp/execute", command);
+        self.protocol("Emulation.setDeviceMetricsOverride", metrics);
+        self.drawn();
+    }
+
+    /// What the visitor's system is set to, as media features: `("prefers-color-scheme", "dark")`.
+    pub(crate) fn prefers(&self, features: &[(&str, &str)]) {
+        let features: Vec<Value> =
+            features.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
+        self.protocol("Emulation.setEmulatedMedia", json!({ "features": features }));
+    }
+
+    /// Leaves scrollbars out, as on a phone.
+    pub(crate) fn hide_scrollbars(&self, hidden: bool) {
+        self.protocol("Emulation.setScrollbarsHidden", json!({ "hidden": hidden }));
+    }
+
+    /// Waits until the page has drawn itself as it is now.
+    pub(crate) fn drawn(&self) {
         let drawn = "const done = arguments[0]; \
-                     requestAnimationFrame(() => requestAnimationFrame(() => done(innerWidth)))";
-        let width_is = self.post("/execute/async", json!({ "script": drawn, "args": [] }));
-        assert_eq!(width_is, width, "the browser has the size it was given");
+                     requestAnimationFrame(() => requestAnimationFrame(() => done(null)))";
+        self.post("/execute/async", json!({ "script": drawn, "args": [] }));
+    }
+
+    /// A picture of what the window shows, as a PNG file.
+    pub(crate) fn picture(&self, file: &Path) {
+        self.photograph(file, json!({ "format": "png" }));
+    }
+
+    /// A picture of the whole page, however long it is.
+    pub(crate) fn picture_of_all(&self, file: &Path) {
+        let size = &self.protocol("Page.getLayoutMetrics", json!({}))["cssContentSize"];
+        let clip =
+            json!({ "x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1 });
+        self.photograph(
+            file,
+            json!({ "format": "png", "captureBeyondViewport": true, "clip": clip }),
+        );
+    }
+
+    fn photograph(&self, file: &Path, how: Value) {
+        let taken = self.protocol("Page.captureScreenshot", how);
+        let bytes = base64(taken["data"].as_str().expect("a picture in base64"));
+        let folder = file.parent().expect("a file is in a folder");
+        fs::create_dir_all(folder).expect("a folder for pictures");
+        fs::write(file, bytes).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    }
+
+    /// A command of Chromium's own protocol.
+    fn protocol(&self, command: &str, parameters: Value) -> Value {
+        self.post("/goog/cdp/execute", json!({ "cmd": command, "params": parameters }))
     }
 
     /// Everything on the browser's console so far.
@@ -252,4 +316,22 @@ impl Drop for Driver {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// The bytes that base64 stands for; a crate for it would be the larger thing.
+fn base64(text: &str) -> Vec<u8> {
+    let digit = |letter: u8| match letter {
+        b'A'..=b'Z' => letter - b'A',
+        b'a'..=b'z' => letter - b'a' + 26,
+        b'0'..=b'9' => letter - b'0' + 52,
+        b'+' => 62,
+        _ => 63,
+    };
+    let group = |letters: &[u8]| {
+        let known = letters.iter().filter(|letter| **letter != b'=').count();
+        let bits =
+            letters.iter().fold(0, |bits: u32, letter| bits << 6 | u32::from(digit(*letter)));
+        bits.to_be_bytes().into_iter().skip(1).take(known - 1)
+    };
+    text.as_bytes().chunks(4).flat_map(group).collect()
 }
