@@ -84,6 +84,18 @@ pub(crate) fn size() -> Result {
     Ok(())
 }
 
+/// Takes pictures of web/dist: those of the README into web, and of everything into target/pictures.
+pub(crate) fn screenshots() -> Result {
+    tools::browser()?;
+    let test = ["test", "--package", "raft-tests", "--test", "e2e", "--", "--ignored", "pictures"];
+    run::run(&mut cargo(test))?;
+    println!(
+        "web/screenshot.png, web/lesson.png and {}",
+        run::target_dir()?.join("pictures").display()
+    );
+    Ok(())
+}
+
 /// Makes `dist` the same as `fresh` and touches only what differs.
 fn replace(fresh: &Path, dist: &Path) -> Result {
     fs::create_dir_all(dist).map_err(|error| format!("cannot make {}: {error}", dist.display()))?;
