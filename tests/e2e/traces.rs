@@ -15,8 +15,14 @@ fn trace_that_is_dropped_on_the_page_is_shown_run_and_scrubbed(page: &Page) {
         "URL.createObjectURL = (blob) => { blob.text().then((text) => window.saved = text); return '#'; }; \
          HTMLAnchorElement.prototype.click = () => {}; return ''",
     );
+    browser.wait_for("body[data-trace-hash]", ELECTION_MAX);
     browser.keys("e");
+    browser.wait_for("#share[open]", ELECTION_MAX);
     browser.click("[data-act='save:trace']");
+    let end = Instant::now() + ELECTION_MAX;
+    while browser.script("return typeof saved") == "undefined" {
+        assert!(Instant::now() < end, "{}", browser.text("#sentence"));
+    }
     let drop = |text: &str| {
         browser.script(&format!(
             "const files = new DataTransfer(); \

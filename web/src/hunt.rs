@@ -107,13 +107,18 @@ impl Hunt {
 /// The first moment of a session that shows what is wanted.
 fn first(mut session: Session, wanted: &Wanted, spent: &mut Spent) -> Option<Found> {
     let (mut play, mut watch) = (Play::begin(&session), Watch::new(wanted));
+    // Only a run that is found needs a fingerprint.
+    play.sim.trace_mut().turn_off();
     spent.runs += 1;
     while play.next_at(&session).is_some_and(|at| at <= LASTING) && play.step(&session) {
         spent.events += 1;
         if watch.sees(&play.sim) {
             session.commands.truncate(play.given);
-            let seen = Seen { steps: play.steps, hash: play.sim.trace_hash(), picked: None };
-            return Some(Found { session, seen, at: play.sim.now() });
+            let (steps, at) = (play.steps, play.sim.now());
+            let mut again = Play::begin(&session);
+            while again.steps < steps && again.step(&session) {}
+            let seen = Seen { steps, hash: again.sim.trace_hash(), picked: None };
+            return Some(Found { session, seen, at });
         }
     }
     None
