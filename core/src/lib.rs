@@ -29,6 +29,7 @@
 #![warn(missing_docs)]
 
 mod binary;
+mod checksum;
 pub mod config;
 pub mod error;
 pub mod id;

@@ -1,6 +1,7 @@
 //! One record: a write as bytes.
 
 use crate::binary;
+use crate::checksum::crc32;
 use crate::id::Index;
 use crate::raft::HardState;
 use crate::raft::message::{Entry, SnapshotMeta};
@@ -96,10 +97,7 @@ pub(crate) fn is_begun(bytes: &[u8], position: u64) -> bool {
 
 /// CRC-32 of a record, without the four bytes that hold it.
 fn checksum(record: &[u8]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&record[..4]);
-    hasher.update(&record[8..]);
-    hasher.finalize()
+    crc32(crc32(0, &record[..4]), &record[8..])
 }
 
 #[cfg(test)]

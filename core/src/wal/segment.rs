@@ -1,5 +1,6 @@
 //! From writes to disk operations.
 
+use crate::checksum::crc32;
 use crate::id::{ClusterId, EntryId, Incarnation, Index, NodeId};
 use crate::raft::HardState;
 use crate::raft::message::SnapshotMeta;
@@ -43,7 +44,7 @@ impl SegmentHeader {
         let numbers = [self.cluster.0, self.node.0, self.incarnation.0, self.number, self.position];
         numbers.iter().for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
         bytes.extend_from_slice(&self.link.to_le_bytes());
-        bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
+        bytes.extend_from_slice(&crc32(0, &bytes).to_le_bytes());
         bytes
     }
 
@@ -55,7 +56,7 @@ impl SegmentHeader {
             |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
         let valid = content.starts_with(MAGIC)
             && content[8] == record::VERSION
-            && crc == crc32fast::hash(content).to_le_bytes();
+            && crc == crc32(0, content).to_le_bytes();
         valid.then(|| Self {
             cluster: ClusterId(number(16)),
             node: NodeId(number(24)),

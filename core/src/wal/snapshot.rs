@@ -82,10 +82,3 @@ pub fn decode(bytes: &[u8]) -> Result<Snapshot, SnapshotError> {
     }
     decoder.finish()
 }
-
-/// The checksum of some bytes and then `bytes`, where `before` is that of the first.
-fn crc_on(before: u32, bytes: &[u8]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new_with_initial(before);
-    hasher.update(bytes);
-    hasher.finalize()
-}

@@ -1,11 +1,10 @@
 //! From bytes to a state, a piece at a time as they arrive.
 
+use crate::checksum::crc32;
 use crate::kv::session::{Remembered, Sessions};
 use crate::kv::store::{Record, Store};
 use crate::wal::Snapshot;
-use crate::wal::snapshot::{
-    HEADER_BYTES, LENGTH_BYTES, MAGIC, Part, SnapshotError, VERSION, crc_on,
-};
+use crate::wal::snapshot::{HEADER_BYTES, LENGTH_BYTES, MAGIC, Part, SnapshotError, VERSION};
 use bytes::Bytes;
 
 /// Builds the state as its bytes arrive. It keeps what it has built and the part that is not whole yet,
@@ -52,7 +51,7 @@ impl Decoder {
             }
             read += LENGTH_BYTES + length;
         }
-        self.crc = crc_on(self.crc, &self.rest[..read]);
+        self.crc = crc32(self.crc, &self.rest[..read]);
         self.rest.drain(..read);
         Ok(())
     }

@@ -1,9 +1,10 @@
 //! From a state to bytes, a piece at a time and from any place on.
 
+use crate::checksum::crc32;
 use crate::id::ClientId;
 use crate::kv::key::Key;
 use crate::wal::Snapshot;
-use crate::wal::snapshot::{LENGTH_BYTES, MAGIC, NO_MORE_PARTS, Part, VERSION, crc_on};
+use crate::wal::snapshot::{LENGTH_BYTES, MAGIC, NO_MORE_PARTS, Part, VERSION};
 use bytes::Bytes;
 
 /// Encoding goes on block by block: as many parts as make so many bytes, or if they are small so many
@@ -100,13 +101,13 @@ impl Encoder {
             }
             let length = bytes.len() - start;
             if length >= self.block_bytes() || count == BLOCK_PARTS {
-                let crc = crc_on(mark.crc, &bytes[start..]);
+                let crc = crc32(mark.crc, &bytes[start..]);
                 let offset = mark.offset + length as u64;
                 return Some(Mark { offset, crc, key: key.cloned(), client });
             }
         }
         bytes.extend_from_slice(&NO_MORE_PARTS);
-        let crc = crc_on(mark.crc, &bytes[start..]);
+        let crc = crc32(mark.crc, &bytes[start..]);
         bytes.extend_from_slice(&crc.to_le_bytes());
         None
     }
