@@ -63,7 +63,7 @@ impl Layout {
         let wide = 680.0 + 25.0 * crowded;
         let (width, height, radius) = match narrow {
             // The fewer there are, the less room they need, and the larger everything is drawn.
-            false => (wide, wide * aspect.clamp(0.55, 0.9), 44.0 - 3.0 * crowded),
+            false => (wide, wide * within(aspect, 0.55, 0.9), 44.0 - 3.0 * crowded),
             true => (390.0, 400.0, 36.0 - 3.0 * crowded),
         };
         let mut layout =
@@ -129,7 +129,7 @@ impl Layout {
     pub fn lane(&self, from: (Point, f64), to: (Point, f64)) -> Lane {
         let ((a, a_radius), (b, b_radius)) = (from, to);
         let (distance, straight) = (a.distance(b), a.towards(b));
-        let bow = (distance * 0.11).clamp(14.0, 40.0);
+        let bow = within(distance * 0.11, 14.0, 40.0);
         // Each lane bows to the left of its direction, which puts the two of a pair on either side.
         let left = Point { x: straight.y, y: -straight.x };
         Lane {
@@ -166,6 +166,12 @@ impl Lane {
         let between = |a: Point, b: Point| a.along(a.towards(b), a.distance(b) * share);
         between(self.start, self.bend).towards(between(self.bend, self.end))
     }
+}
+
+/// `value`, or the nearest that is no less than `least` and no more than `most`, which wins. `f64::clamp` would
+/// do, but for the code to print a float, which it has for panics: fifteen thousand bytes of page.
+pub fn within(value: f64, least: f64, most: f64) -> f64 {
+    value.max(least).min(most)
 }
 
 /// The corners, in order, of the smallest convex shape around the points.

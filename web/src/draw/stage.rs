@@ -1,7 +1,7 @@
 //! The stage: the ring of nodes, the links between them and the messages on their way.
 
 use crate::draw::{is_striped, shapes, term_class};
-use crate::layout::{Lane, Layout, Point, hull};
+use crate::layout::{Lane, Layout, Point, hull, within};
 use crate::mark::{Mark, decimal, length};
 use crate::scene::{
     Ballot, BallotState, Link, Message, Node, Role, Scene, Side, Standing, Trouble,
@@ -253,14 +253,14 @@ fn node(scene: &Scene, node: &Node) -> Mark {
         .with(Mark::new("title").text(format!(
             "Node {}, {}, term {}{}",
             node.id,
-            role_word(node).to_lowercase(),
+            role_word(node),
             node.term,
             node.machine.words().fold(String::new(), |words, word| format!("{words}, {word}"))
         )))
         .with(circle("reach", r + RING + 4.0))
         .with(Mark::of("path", "picked").set("d", corners(r + RING + 6.0)));
     if let Some(share) = node.timer {
-        let left = 100.0 * share.clamp(0.0, 1.0);
+        let left = 100.0 * within(share, 0.0, 1.0);
         let class = if share < 0.2 { "timer urgent" } else { "timer" };
         mark = mark.with(circle("track", r + RING)).with(
             circle(class, r + RING)
@@ -297,11 +297,11 @@ fn node(scene: &Scene, node: &Node) -> Mark {
 }
 
 /// What a node is, in a word.
-fn role_word(node: &Node) -> String {
+fn role_word(node: &Node) -> &'static str {
     match (node.standing, node.role) {
-        (_, Role::Down | Role::Silent) | (Standing::Voter, _) => capital(node.role.name()),
-        (Standing::Learner, _) => "Learner".to_owned(),
-        (Standing::Outside, _) => "Not a member".to_owned(),
+        (_, Role::Down | Role::Silent) | (Standing::Voter, _) => node.role.name(),
+        (Standing::Learner, _) => "learner",
+        (Standing::Outside, _) => "not a member",
     }
 }
 
@@ -323,7 +323,7 @@ fn words(layout: &Layout, node: &Node) -> Vec<Mark> {
         ],
     };
     if layout.narrow {
-        words.push(word("role", 0.0, r + RING + 15.0, 12.5, role_word(node).to_lowercase()));
+        words.push(word("role", 0.0, r + RING + 15.0, 12.5, role_word(node).to_owned()));
         return words;
     }
     let Point { x: cos, y: sin } = node.outwards;
@@ -334,7 +334,7 @@ fn words(layout: &Layout, node: &Node) -> Vec<Mark> {
         _ if cos < -0.35 => (reach * cos.min(-0.93), reach * sin * 0.8, "end"),
         _ => (r * 0.8 + RING + 9.0, reach * sin.signum() * 0.72, "start"),
     };
-    words.push(word("role", x, y, 15.0, role_word(node)).set("text-anchor", anchor));
+    words.push(word("role", x, y, 15.0, capital(role_word(node))).set("text-anchor", anchor));
     words.push(word("note", x, y + 17.0, 13.0, note(node)).set("text-anchor", anchor));
     words
 }
@@ -448,6 +448,8 @@ fn turn(heading: Point) -> String {
 }
 
 fn capital(word: &str) -> String {
-    let mut letters = word.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    let mut word = word.to_owned();
+    // The words are ours, and the letters of all languages are ten thousand bytes of page.
+    word.get_mut(..1).map(str::make_ascii_uppercase);
+    word
 }

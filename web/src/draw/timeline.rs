@@ -2,7 +2,7 @@
 //! page, elsewhere to the right; nothing else differs.
 
 use crate::draw::{is_striped, term_class};
-use crate::layout::Point;
+use crate::layout::{Point, within};
 use crate::mark::{Mark, length};
 use crate::record::{Arrow, Band, Spell};
 use crate::scene::timeline::{Flag, Lane, Timeline};
@@ -42,7 +42,7 @@ impl Frame {
     /// The moment at a place in the picture: on the overview one of the whole run, else one of the window.
     pub fn moment(&self, timeline: &Timeline, at: Point) -> Instant {
         let (along, across) = if self.down { (at.y, at.x) } else { (at.x, at.y) };
-        let share = ((along - GUTTER) / self.reach()).clamp(0.0, 1.0);
+        let share = within((along - GUTTER) / self.reach(), 0.0, 1.0);
         let us = |us: u64| (us as f64 * share) as u64;
         match across > self.across - OVERVIEW - GAP / 2.0 {
             true => Instant(us(timeline.end.0)),
@@ -263,7 +263,7 @@ fn arrow(timeline: &Timeline, frame: &Frame, arrow: &Arrow) -> Option<Mark> {
     let flown = timeline.now.0.saturating_sub(arrow.sent.0) as f64 / flight_us;
     let tip = if arrow.lost { 0.5 } else { 1.0 };
     // One that is under way reaches as far as it has come.
-    let tip = if arrow.step == u64::MAX { flown.clamp(0.0, tip) } else { tip };
+    let tip = if arrow.step == u64::MAX { within(flown, 0.0, tip) } else { tip };
     // The names stand before the window's beginning.
     let tail = ((GUTTER - sent.0) / (heard.0 - sent.0).max(0.1)).max(0.0);
     if tail >= tip {
@@ -394,8 +394,8 @@ fn overview(timeline: &Timeline, frame: &Frame) -> Vec<Mark> {
 /// The present moment, where branches parted, and a veil over what is still to come.
 fn present(timeline: &Timeline, frame: &Frame) -> Vec<Mark> {
     let bottom = frame.across - OVERVIEW - GAP;
-    let now = frame.along(timeline, timeline.now).clamp(GUTTER, frame.along);
-    let end = frame.along(timeline, timeline.end).clamp(now, frame.along);
+    let now = within(frame.along(timeline, timeline.now), GUTTER, frame.along);
+    let end = within(frame.along(timeline, timeline.end), now, frame.along);
     let mut marks = vec![frame.rect("veil".to_owned(), (now, end), (AXIS, bottom))];
     for tab in &timeline.branches {
         let Some((_, at)) = tab

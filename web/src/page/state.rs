@@ -17,6 +17,7 @@ use crate::controls::{self, Action, NOTCHES, Notch, Panel};
 use crate::dom::Living;
 use crate::draw::{panels, timeline};
 use crate::embed::Embed;
+use crate::layout::within;
 use crate::link::Link;
 use crate::look::{self, View};
 use crate::run::Run;
@@ -404,7 +405,7 @@ impl State {
         if self.attached.is_some() {
             return self.frame_live(now_ms);
         }
-        let elapsed_ms = self.frame_at.map_or(0.0, |last| now_ms - last).clamp(0.0, CATCH_UP_MS);
+        let elapsed_ms = within(self.frame_at.map_or(0.0, |last| now_ms - last), 0.0, CATCH_UP_MS);
         self.frame_at = Some(now_ms);
         let due_us = self.fraction_us + elapsed_ms * 1_000.0 * self.pace();
         let until = Instant(self.run().sim().now().0 + due_us as u64);

@@ -3,6 +3,7 @@
 use super::{CATCH_UP_MS, Result, State, find, notch_for};
 use crate::controls::{self, Action, File};
 use crate::draw;
+use crate::layout::within;
 use crate::live::Live;
 use crate::look;
 use crate::look::View;
@@ -156,7 +157,7 @@ impl State {
     /// One frame of what was recorded.
     fn play_back(&mut self, now_ms: f64) -> Result<()> {
         let speed = controls::speed(self.notch);
-        let elapsed_ms = self.frame_at.map_or(0.0, |last| now_ms - last).clamp(0.0, CATCH_UP_MS);
+        let elapsed_ms = within(self.frame_at.map_or(0.0, |last| now_ms - last), 0.0, CATCH_UP_MS);
         let due_us = self.fraction_us + elapsed_ms * 1_000.0 * speed;
         (self.frame_at, self.fraction_us) = (Some(now_ms), due_us.fract());
         let Some(Attached { live, .. }) = &mut self.attached else { return Ok(()) };
