@@ -6,7 +6,6 @@
 
 mod door;
 mod fork;
-mod heard;
 mod inside;
 mod look;
 mod sample;
@@ -14,7 +13,6 @@ mod words;
 
 pub use door::Door;
 pub use fork::Fork;
-pub use heard::Heard;
 
 use crate::layout::NODES_MAX;
 use crate::record::Spell;

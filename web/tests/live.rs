@@ -1,16 +1,14 @@
 //! A cluster that is watched: from sightings, as nodes show them, to what there is to see.
 
-use raft_core::error::Error;
-use raft_core::id::{ClusterId, EntryId, Incarnation, Index, NodeId, Term};
+use raft_core::id::{EntryId, Incarnation, Index, NodeId, Term};
 use raft_core::raft::event::{Event, RoleName, WhyFollower};
 use raft_core::raft::membership::{Configuration, Member};
 use raft_core::request::{FollowerStatus, Status};
 use raft_core::sighting::{Kind, Sent, Sighting};
 use raft_core::time::Instant;
-use raft_core::wire::{Frame, VERSION, Welcome};
 use raft_web::draw::{inside, panels, stage, timeline};
 use raft_web::link::Link;
-use raft_web::live::{Heard, Live, SILENCE_MAX};
+use raft_web::live::{Live, SILENCE_MAX};
 use raft_web::look::View;
 use raft_web::run::Run;
 use raft_web::scene::inside::Picked;
@@ -315,28 +313,4 @@ fn nothing_in_the_live_view_commands_a_cluster() {
     let acts: Vec<&str> = items.clone().map(|item| &*item.act).collect();
     assert_eq!(acts, ["play", "fork"]);
     assert!(items.into_iter().all(|item| item.commands.is_empty()));
-}
-
-#[test]
-fn frames_are_heard_as_nodes_send_them() {
-    let hears = |frame: &Frame| Heard::read(&frame.encode());
-    let seen = Box::new(sighting(2, 2, 4, 7));
-    assert_eq!(hears(&Frame::Sighting(seen.clone())), Some(Heard::Sighting(seen)));
-    assert_eq!(hears(&Frame::Goodbye(Error::NoQuorum)), Some(Heard::Goodbye(Error::NoQuorum)));
-    let welcome = Welcome {
-        version: VERSION,
-        cluster: ClusterId(7),
-        node: NodeId(2),
-        incarnation: Incarnation(2),
-        term: Term(4),
-        leader: None,
-        commit_index: Index(7),
-    };
-    assert_eq!(hears(&Frame::Welcome(welcome)), Some(Heard::Welcome));
-    assert_eq!(hears(&Frame::Watch), Some(Heard::Watch));
-    let mut other = Frame::Watch.encode();
-    other[0] += 1;
-    for damaged in [&other[..], &[], &[VERSION], &[VERSION, 7, 1], &[VERSION, 99]] {
-        assert_eq!(Heard::read(damaged), None, "{damaged:?}");
-    }
 }

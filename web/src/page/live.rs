@@ -1,7 +1,7 @@
 //! Attached to a real cluster: a connection to each of its nodes, which only listens.
 
 use super::{Page, Result, report};
-use crate::live::{Door, Heard, Live};
+use crate::live::{Door, Live};
 use raft_core::id::NodeId;
 use raft_core::time::Instant;
 use raft_core::wire::{Frame, Hello, VERSION};
@@ -81,16 +81,16 @@ impl Attached {
     }
 
     /// Takes in what came from an address. Returns the addresses to be dialled, too.
-    fn hear(&mut self, address: &str, heard: Heard, now: Instant) -> Vec<String> {
+    fn hear(&mut self, address: &str, frame: Frame, now: Instant) -> Vec<String> {
         let Some(line) = self.lines.get_mut(address) else { return Vec::new() };
-        match heard {
-            Heard::Sighting(sighting) => {
+        match frame {
+            Frame::Sighting(sighting) => {
                 (line.node, line.tries) = (Some(sighting.status.node), 0);
                 self.refusal.clear();
                 self.live.take_in(now, *sighting);
                 self.strangers()
             }
-            Heard::Goodbye(error) => {
+            Frame::Goodbye(error) => {
                 self.refusal = error.to_string();
                 Vec::new()
             }
@@ -177,13 +177,13 @@ impl Page {
     fn on_frame(&self, address: &str, event: &MessageEvent) -> Result<()> {
         let Ok(bytes) = event.data().dyn_into::<ArrayBuffer>() else { return Ok(()) };
         // Whatever cannot be read is of another version, and is no reason to stop.
-        let Some(heard) = Heard::read(&Uint8Array::new(&bytes).to_vec()) else { return Ok(()) };
+        let Ok(frame) = Frame::decode(&Uint8Array::new(&bytes).to_vec()) else { return Ok(()) };
         let strangers = {
             let mut state = self.state.borrow_mut();
             let now_ms = state.now_ms()?;
             let Some(attached) = &mut state.attached else { return Ok(()) };
             let now = attached.moment(now_ms);
-            attached.hear(address, heard, now)
+            attached.hear(address, frame, now)
         };
         strangers.iter().try_for_each(|stranger| self.dial(stranger))
     }
