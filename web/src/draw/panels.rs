@@ -155,7 +155,7 @@ fn row(node: &Node) -> Mark {
                 Mark::new("button")
                     .set("type", "button")
                     .set("data-act", format!("open:{}", node.id))
-                    .set("aria-label", format!("What can be done with node {}", node.id))
+                    .set("aria-label", format!("Do … with node {}", node.id))
                     .text("Do …"),
             ),
         )
