@@ -4,6 +4,10 @@ use crate::page::{ELECTION_MAX, Page};
 use crate::{Scene, scenes};
 use std::time::Instant;
 
+/// In the seconds of a search a page draws some hundred frames; one that is blocked draws none. On a busy machine
+/// it may be a fraction of that. How long it was blocked at the most is printed: that depends on the machine.
+const FRAMES_MIN: u32 = 20;
+
 pub(crate) const SCENES: &[Scene] =
     scenes![search_for_a_seed_opens_the_moment_and_does_not_block_the_page];
 
@@ -15,6 +19,9 @@ fn search_for_a_seed_opens_the_moment_and_does_not_block_the_page(page: &Page) {
         "window.blocked = [0]; \
          new PerformanceObserver((tasks) => blocked.push(...tasks.getEntries().map((task) => task.duration)))\
            .observe({ type: 'longtask' }); \
+         window.drawn = 0; \
+         const draw = () => { drawn += 1; requestAnimationFrame(draw); }; \
+         draw(); \
          return ''",
     );
     let look_for = |wanted: &str| {
@@ -26,11 +33,14 @@ fn search_for_a_seed_opens_the_moment_and_does_not_block_the_page(page: &Page) {
 
     // In code that makes no mistake no check fails, so that this search lasts as long as one looks on.
     look_for("check-fails");
+    browser.script("drawn = 0; return ''");
     let end = Instant::now() + ELECTION_MAX;
     while !browser.text("#hunt-says").starts_with("1,") {
         assert!(Instant::now() < end, "{}", browser.text("#hunt-says"));
     }
-    eprintln!("{}", browser.text("#hunt-says"));
+    let drawn: u32 = browser.script("return String(drawn)").parse().unwrap();
+    eprintln!("{}; {drawn} frames meanwhile", browser.text("#hunt-says"));
+    assert!(drawn >= FRAMES_MIN, "{drawn} frames");
     browser.click("[data-act=end-hunt]");
     browser.wait_for("#hunt:not(.searches)", ELECTION_MAX);
 
@@ -41,7 +51,6 @@ fn search_for_a_seed_opens_the_moment_and_does_not_block_the_page(page: &Page) {
     assert!(browser.text("#sentence").starts_with("Here two nodes believe that they lead."));
     assert_eq!(browser.attribute("#play", "aria-pressed"), "false");
 
-    let blocked: f64 = browser.script("return String(Math.max(...blocked))").parse().unwrap();
+    let blocked = browser.script("return String(Math.max(...blocked))");
     eprintln!("the page was blocked for {blocked} ms at most");
-    assert!(blocked <= 200.0, "{blocked} ms");
 }
