@@ -1,17 +1,12 @@
 //! The same seed is the same run here and in the browser: both read `parity.txt`.
 #![cfg(not(target_arch = "wasm32"))]
 
-use raft_web::run::Run;
-use raft_web::session::Session;
+#[path = "parity/fingerprint.rs"]
+mod fingerprint;
+
+use fingerprint::fingerprint;
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/parity.txt");
-
-/// The fingerprint of a session after so many steps.
-fn fingerprint(link: &str, steps: u64) -> u64 {
-    let mut run = Run::new(Session::from_link(link).expect("a link that can be read"));
-    run.seek(steps);
-    run.sim().trace_hash()
-}
 
 #[test]
 fn native_runs_have_the_fingerprints_of_the_parity_file() {
