@@ -45,7 +45,16 @@ pub struct View {
     pub window: Window,
 }
 
+/// How many times as high as wide the stage is where nothing says otherwise.
+pub const ASPECT: f64 = 0.7;
+
 impl View {
+    /// In a wide frame, with nothing picked.
+    pub const fn of(window: Window) -> Self {
+        let (picked, narrow, still, fast) = (None, false, false, false);
+        Self { picked, narrow, aspect: ASPECT, still, fast, window }
+    }
+
     pub(crate) fn has_picked(&self, node: NodeId) -> bool {
         self.picked == Some(Picked::Node(node))
     }

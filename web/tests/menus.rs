@@ -13,14 +13,7 @@ use raft_web::scene::{Machine, Node, Role, Scene, Standing, Trouble};
 use raft_web::session::{Cluster, Session, print_commands, read_commands};
 use std::time::Duration;
 
-const VIEW: View = View {
-    picked: None,
-    narrow: false,
-    aspect: 0.7,
-    still: false,
-    fast: false,
-    window: Window { from: Instant(0), length: Duration::from_secs(9) },
-};
+const VIEW: View = View::of(Window { from: Instant(0), length: Duration::from_secs(9) });
 
 /// A cluster that has a leader, and a few heartbeats behind it.
 fn led(nodes: u64) -> Run {

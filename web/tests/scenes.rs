@@ -15,14 +15,7 @@ use raft_web::scene::{BallotState, Cell, Role, Scene};
 use raft_web::session::{Cluster, Session};
 use std::time::Duration;
 
-const VIEW: View = View {
-    picked: None,
-    narrow: false,
-    aspect: 0.7,
-    still: false,
-    fast: false,
-    window: Window { from: Instant(0), length: Duration::from_secs(9) },
-};
+const VIEW: View = View::of(Window { from: Instant(0), length: Duration::from_secs(9) });
 
 fn playground(seed: u64, nodes: u64) -> Run {
     Run::new(Session::new(seed, Cluster::Playground(nodes)))

@@ -31,8 +31,7 @@ fn played(link: &str, until_ms: u64) -> Branches {
 fn see(branches: &Branches, from_ms: u64, length_ms: u64) -> Timeline {
     let window =
         Window { from: Instant(from_ms * 1_000), length: Duration::from_millis(length_ms) };
-    let view = View { picked: None, narrow: false, aspect: 0.7, still: false, fast: false, window };
-    look::timeline::timeline(branches, &view)
+    look::timeline::timeline(branches, &View::of(window))
 }
 
 #[test]
@@ -186,16 +185,6 @@ fn branches_are_shown_with_their_fork_and_their_difference() {
     let printed: String =
         panels::branches(&timeline).iter().map(raft_web::mark::Mark::print).collect();
     assert!(printed.contains("Parted from A at 5.500 s"), "{printed}");
-    let scene = look::scene(
-        branches.run(),
-        &View {
-            picked: None,
-            narrow: false,
-            aspect: 0.7,
-            still: false,
-            fast: false,
-            window: timeline.window,
-        },
-    );
+    let scene = look::scene(branches.run(), &View::of(timeline.window));
     assert_eq!(Action::of_element("branch:0", &scene), Some(Action::Branch(0)));
 }

@@ -16,14 +16,7 @@ use std::time::Duration;
 /// As many damaged traces as take a few seconds.
 const TRACES: u64 = 3_000;
 
-const VIEW: View = View {
-    picked: None,
-    narrow: false,
-    aspect: 0.7,
-    still: false,
-    fast: false,
-    window: Window { from: Instant(0), length: Duration::from_secs(9) },
-};
+const VIEW: View = View::of(Window { from: Instant(0), length: Duration::from_secs(9) });
 
 fn session(link: &str) -> Session {
     Session::from_link(link).expect("a good link")

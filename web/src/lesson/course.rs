@@ -237,7 +237,7 @@ fn has_passed(time: Duration, run: &Run, since: &Since) -> bool {
 /// The commands of what has this `data-act` in the page, as the run is now; or one in the letters of a link.
 fn pressed(act: &str, run: &Run) -> Vec<Command> {
     let window = Window { from: Instant(0), length: Duration::from_secs(1) };
-    let view = View { picked: None, narrow: false, aspect: 0.7, still: false, fast: true, window };
+    let view = View { fast: true, ..View::of(window) };
     let scene = look::scene(run, &view);
     let act = resolved(act, &scene);
     match Action::of_element(&act, &scene) {

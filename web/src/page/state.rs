@@ -19,7 +19,7 @@ use crate::draw::{panels, timeline};
 use crate::embed::Embed;
 use crate::layout::within;
 use crate::link::Link;
-use crate::look::{self, View};
+use crate::look::{self, ASPECT, View};
 use crate::run::Run;
 use crate::scene::{PauseWhen, Scene};
 use crate::session::{Cluster, NODES_MAX, Session};
@@ -42,9 +42,6 @@ const FRAME_MS: f64 = 8.0;
 
 /// A message shall be under way for this long on screen, in milliseconds, when a run begins.
 const FLIGHT_MS: f64 = 750.0;
-
-/// How many times as high as wide the stage is where nothing says otherwise.
-const ASPECT: f64 = 0.7;
 
 pub(super) struct State {
     pub(super) window: Window,
@@ -146,14 +143,7 @@ impl State {
             root: root.clone(),
             notch,
             branches,
-            view: View {
-                picked: None,
-                narrow: false,
-                aspect: ASPECT,
-                still: false,
-                fast: false,
-                window: in_view,
-            },
+            view: View::of(in_view),
             frame: timeline::Frame { down: false, along: 1_000.0, across: 180.0 },
             panel: Panel::default(),
             learning: Learning::default(),
