@@ -175,17 +175,16 @@ const HELP_MUTANTS: &str = "\
 usage: cargo xtask mutants [--slice | --again]
 
 Makes small mistakes in core/src/raft, core/src/wal and core/src/kv, one at a
-time, and runs the tests on each: the golden scripts, then the formats and the
-core's own tests, then crash images and properties, then simulated seeds, each
-only for what survived those before. What is not noticed must be listed in
-tests/mutants.txt with the reason; on what is, the last two do not run, for they
-take minutes each time. The last lines have the figures; exits 1 below 85 %, and
-if something survives that is not listed. Fetches cargo-mutants into
-target/tools. What was tried is in target/mutants/mutants.out.
+time, and runs the golden scripts on each. What is not noticed must be listed in
+tests/mutants.txt with the reason; on what is not listed the formats and the
+core's own tests run, then crash images and properties, then simulated seeds,
+each only on what survived those before. The last lines have the figures; exits
+1 below 85 %, and if something survives that is not listed. Fetches
+cargo-mutants into target/tools. What was tried is in target/mutants/mutants.out.
 
   cargo xtask mutants            all of them; an hour and a half on two cores
   cargo xtask mutants --again    those again that nobody noticed, and new ones
-  cargo xtask mutants --slice    of two files only: a minute (`test` does it)
+  cargo xtask mutants --slice    of two files only: two minutes (`test` does it)
 ";
 
 const HELP_SOAK: &str = "\

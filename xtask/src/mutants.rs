@@ -33,8 +33,9 @@ struct Pass {
     timeout_s: u32,
 }
 
-/// The quick ones first: each pass is only for what survived those before.
-const QUICK: [Pass; 2] = [
+/// The quick ones first. Only the first is for every mutant, each other one for what survived those before it
+/// and is not named in [`SURVIVORS`]: the last two take minutes for each.
+const PASSES: [Pass; 4] = [
     Pass {
         profile: "mutants",
         packages: &["raft-tests"],
@@ -49,11 +50,6 @@ const QUICK: [Pass; 2] = [
         features: "",
         timeout_s: 300,
     },
-];
-
-/// Minutes for each mutant, so only for those that nobody has looked at: what is named in [`SURVIVORS`] is
-/// not tried with them.
-const THOROUGH: [Pass; 2] = [
     Pass {
         profile: "dev",
         packages: &["raft-tests"],
@@ -81,20 +77,16 @@ pub(crate) fn run(arguments: &[&str]) -> Result {
     };
     tools::cargo_mutants()?;
     let folder = run::target_dir()?.join("mutants");
-    let passes = if slice { &QUICK[..1] } else { &QUICK[..] };
-    for (number, tests) in (0..).zip(passes) {
-        tests.run_unmutated()?;
-        tests.run_on_mutants(&folder, number > 0 || again, slice, &[])?;
-        if number == 0 {
-            note_unviable(&folder, again)?;
-        }
-    }
+    let (first, others) = PASSES.split_first().expect("there are some");
+    first.run_unmutated()?;
+    first.run_on_mutants(&folder, again, slice, &[])?;
+    note_unviable(&folder, again)?;
     let listed = listed()?;
     let mut survivors = missed(&folder)?;
     for noticed in listed.difference(&survivors.values().cloned().collect()).filter(|_| !slice) {
         println!("noticed now, and still in {SURVIVORS}: {noticed}");
     }
-    for tests in THOROUGH.iter().filter(|_| !slice) {
+    for tests in others {
         let unlisted = unlisted(&survivors, &listed);
         if unlisted.is_empty() {
             break;
