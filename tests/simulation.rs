@@ -159,9 +159,9 @@ fn a_calm_cluster_elects_once_and_keeps_its_leader() {
 fn a_person_can_break_and_mend_a_cluster() {
     let mut sim = Sim::new(Options::playground(1, 3));
     let seconds = |sim: &mut Sim, n| sim.run_until(sim.now() + Duration::from_secs(n));
-    let key = || b"name".as_slice().into();
+    let key = || "name".into();
     seconds(&mut sim, 20);
-    sim.command(Command::Write { key: key(), value: b"Alice".as_slice().into() });
+    sim.command(Command::Write { key: key(), value: "Alice".into() });
     sim.command(Command::CrashLeader);
     seconds(&mut sim, 40);
     assert_eq!(sim.counters().elections, 2);

@@ -29,6 +29,7 @@
 #![warn(missing_docs)]
 
 mod binary;
+pub mod bytes;
 mod checksum;
 pub mod config;
 pub mod error;

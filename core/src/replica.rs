@@ -296,7 +296,7 @@ impl Replica {
             return;
         }
         match encoder.piece(wanted.offset) {
-            Some((data, done)) => self.raft.send_chunk(wanted, data, done),
+            Some((data, done)) => self.raft.send_chunk(wanted, data.into(), done),
             // It is a long way there, and the next call goes on.
             None => drop(self.chunks.insert(to, wanted)),
         }

@@ -1,5 +1,6 @@
 //! What clients ask of a node and what they are told.
 
+use crate::bytes::Bytes;
 use crate::config::Limits;
 use crate::error::Error;
 use crate::id::{Index, NodeId, Term};
@@ -8,7 +9,6 @@ use crate::raft::change::Outlook;
 use crate::raft::event::RoleName;
 use crate::raft::membership::{Change, Configuration};
 use crate::text;
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// A client's request.
@@ -178,7 +178,7 @@ impl Request {
         match self {
             Self::Write { write, .. } => {
                 key(write.key())?;
-                within(limits.value_bytes_max, write.value().map_or(0, Bytes::len))?;
+                within(limits.value_bytes_max, write.value().map_or(0, |value| value.len()))?;
                 match write.condition() {
                     Condition::Value(value) => within(limits.value_bytes_max, value.len()),
                     Condition::Any | Condition::Absent | Condition::Revision(_) => Ok(()),
@@ -187,7 +187,7 @@ impl Request {
             Self::Read { read: Read::Get { key: name }, .. } => key(name),
             Self::Read { read: Read::List { prefix, after, .. }, .. } => {
                 within(limits.key_bytes_max, prefix.len())?;
-                within(limits.key_bytes_max, after.as_ref().map_or(0, Bytes::len))
+                within(limits.key_bytes_max, after.as_ref().map_or(0, |after| after.len()))
             }
             Self::Change {
                 change: Change::Add { member, .. } | Change::Replace { by: member, .. },

@@ -1,7 +1,7 @@
 //! Bytes in formats for people: JSON shows UTF-8 bytes as a string and all others as
 //! `{"base16": "00ff"}`. Binary formats carry the bytes as they are.
 
-use bytes::Bytes;
+use crate::bytes::Bytes;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -7,13 +7,13 @@ use crate::node::Node;
 use crate::page;
 use crate::peers;
 use crate::socket::{self, Socket, invalid};
-use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::{Body, Incoming};
+use hyper::body::{self, Body as _, Incoming};
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use query::{Query, unescape};
+use raft_core::bytes::Bytes;
 use raft_core::config::Limits;
 use raft_core::error::Error;
 use raft_core::kv::command::{Read, Write};
@@ -37,7 +37,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a probe waits for an answer: probes come once a second or so.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
-type Answer = Response<Full<Bytes>>;
+type Answer = Response<Full<body::Bytes>>;
 
 /// Answers a request that came over the connection with this place.
 pub async fn answer(
@@ -123,7 +123,8 @@ async fn get(node: &Node, key: Bytes, request: &Request<Incoming>) -> Result<Ans
         Reply::Item(item) => item,
         reply => return Err(unexpected(&reply)),
     };
-    let mut answer = content(("application/octet-stream", item.value.unwrap_or_default()));
+    let value = body::Bytes::copy_from_slice(&item.value.unwrap_or_default());
+    let mut answer = content(("application/octet-stream", value));
     let headers = answer.headers_mut();
     headers.insert(HeaderName::from_static("raft-revision"), item.modified.0.into());
     headers.insert(HeaderName::from_static("raft-created"), item.created.0.into());
@@ -161,7 +162,7 @@ async fn read_body(body: Incoming) -> Result<Bytes, Error> {
         return Err(too_large(least));
     }
     match timeout(BODY_TIMEOUT, Limited::new(body, limit).collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Ok(body)) => Ok(Bytes::copy_from_slice(&body.to_bytes())),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(limit as u64 + 1)),
         Ok(Err(error)) => {
             Err(invalid(&format!("the value did not arrive ({error}); send it again")))
@@ -216,7 +217,7 @@ fn upgrade<F: Future<Output = ()> + Send>(
     Ok(answer)
 }
 
-fn content((content_type, bytes): (&'static str, Bytes)) -> Answer {
+fn content((content_type, bytes): (&'static str, body::Bytes)) -> Answer {
     let mut answer = Response::new(Full::new(bytes));
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));

@@ -1,6 +1,6 @@
 //! The page, as it was in `web/dist` when this was built: the node needs no files besides itself.
 
-use bytes::Bytes;
+use hyper::body::Bytes;
 use std::sync::LazyLock;
 
 include!(concat!(env!("OUT_DIR"), "/page.rs"));

@@ -6,7 +6,7 @@ mod words;
 pub(crate) use plan::plan;
 
 use crate::clock::TRUE_RATE_PPM;
-use bytes::Bytes;
+use raft_core::bytes::Bytes;
 use raft_core::id::NodeId;
 use raft_core::kv::command::Condition;
 use raft_core::raft::membership::Goal;

@@ -6,7 +6,7 @@ mod search;
 
 use crate::linearizability::search::Search;
 use crate::words::{OnlyIf, Short};
-use bytes::Bytes;
+use raft_core::bytes::Bytes;
 use raft_core::id::Index;
 use raft_core::kv::command::{Condition, Write};
 use serde::{Deserialize, Serialize};

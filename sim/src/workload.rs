@@ -9,7 +9,7 @@ use crate::node::Node;
 use crate::options::{Options, WorkloadOptions};
 use crate::random::{Purpose, Random};
 use crate::sometimes::{Point, Sometimes};
-use bytes::Bytes;
+use raft_core::bytes::Bytes;
 use raft_core::error::Error;
 use raft_core::id::{ClientId, Index, NodeId, Sequence, Ticket};
 use raft_core::kv::command::{Condition, Item, Read, Session, Write};

@@ -6,7 +6,7 @@ use crate::episode::Outcome;
 use crate::load::{Load, PATIENT_TIMEOUT};
 use crate::random::Random;
 use crate::value;
-use bytes::Bytes;
+use raft_core::bytes::Bytes;
 use raft_core::config::Limits;
 use raft_core::id::Index;
 use raft_core::kv::command::{Command, Item, Read};

@@ -1,7 +1,7 @@
 //! The book: everything clients asked and were told, key by key. A key is used for some hundred requests
 //! and then given up for a new one, so that its history can be judged while the run goes on.
 
-use bytes::Bytes;
+use raft_core::bytes::Bytes;
 use raft_core::id::Index;
 use raft_sim::linearizability::{self, Call, Operation, Outcome, Violation};
 use std::collections::BTreeMap;
@@ -225,14 +225,14 @@ mod tests {
     fn a_key_whose_writes_are_all_known_must_hold_the_last() {
         let balance = balance(vec![set(4, "b", Some(7)), set(0, "a", Some(3)), get(8, "b", 7)]);
         assert!(balance.findings.is_empty());
-        assert_eq!(balance.settled[b"key".as_slice()], Some(("b".into(), Index(7))));
+        assert_eq!(balance.settled[&"key".into()], Some(("b".into(), Index(7))));
     }
 
     #[test]
     fn a_key_with_a_write_of_unknown_outcome_is_left_to_the_search() {
         let balance = balance(vec![set(0, "a", Some(3)), set(4, "b", None)]);
         assert!(balance.findings.is_empty() && balance.settled.is_empty());
-        assert_eq!(balance.unsettled[b"key".as_slice()].len(), 2);
+        assert_eq!(balance.unsettled[&"key".into()].len(), 2);
     }
 
     #[test]

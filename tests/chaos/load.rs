@@ -3,7 +3,7 @@
 use crate::book::{Book, Counts};
 use crate::random::Random;
 use crate::value;
-use bytes::Bytes;
+use raft_core::bytes::Bytes;
 use raft_core::error::Error;
 use raft_core::id::{ClientId, Index, Sequence};
 use raft_core::kv::command::{Condition, Read, Session, Write};

@@ -1,6 +1,6 @@
 //! Large values under short names: the history notes the name, and the value follows from it.
 
-use bytes::Bytes;
+use raft_core::bytes::Bytes;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// What a short name of a large value begins with.
@@ -35,7 +35,7 @@ pub(crate) fn short(full_value: &Bytes) -> Option<Bytes> {
         return Some(full_value.clone());
     }
     let end = 1 + full_value[1..].iter().position(|byte| *byte == LARGE)?;
-    let short = full_value.slice(..end);
+    let short = full_value.slice(0..end);
     (full(&short) == *full_value).then_some(short)
 }
 

@@ -5,7 +5,7 @@ use crate::chain::{ChainId, Chains};
 use crate::checks::{self, Check, Facts, broken};
 use crate::disk::{Disk, Image, Write};
 use crate::form::Origin;
-use bytes::Bytes;
+use raft_core::bytes::Bytes;
 use raft_core::config::{Config, Limits, Timing};
 use raft_core::id::{ClusterId, Incarnation, Index, NodeId, WriteSeq};
 use raft_core::raft::event::Event;

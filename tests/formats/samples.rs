@@ -253,8 +253,7 @@ fn write(write: Write, session: Option<Session>) -> Request {
 pub(crate) fn requests() -> Vec<(&'static str, Request)> {
     let read = |read| Request::Read { read, consistency: Consistency::Linearizable };
     let list = |after, keys_only| Read::List { prefix: "n".into(), after, limit: 10, keys_only };
-    let bytes: &'static [u8] = b"\xff\x00";
-    let delete = Write::Delete { key: bytes.into(), condition: Condition::Any };
+    let delete = Write::Delete { key: vec![0xff, 0].into(), condition: Condition::Any };
     let change = |change| Request::Change { change, dry_run: false };
     let node = NodeId(4);
     vec![

@@ -5,8 +5,8 @@ mod model;
 use crate::memory::peak_of;
 use crate::samples::meta;
 use crate::{flip_every_bit, golden, hex};
-use bytes::Bytes;
 use model::{Model, crc32, key_part, random_command, session_part, snapshot_of, start_part};
+use raft_core::bytes::Bytes;
 use raft_core::config::Limits;
 use raft_core::id::{ClientId, Index, Sequence};
 use raft_core::kv::command::{Command, Condition, Session, Write, Written};
@@ -114,7 +114,7 @@ fn behind_the_end_there_is_nothing() {
     for limit in [30, 1 << 20] {
         let mut encoder = encoder(&store(), limit);
         for offset in [end, end + 1, u64::MAX] {
-            assert_eq!(walk(&mut encoder, offset).0, (Bytes::new(), true), "{offset} of {end}");
+            assert_eq!(walk(&mut encoder, offset).0, (Vec::new(), true), "{offset} of {end}");
         }
     }
 }
@@ -297,7 +297,7 @@ fn encoder(store: &Store, limit: usize) -> Encoder {
 }
 
 /// Asks until the piece comes. Returns it, and how often that was.
-fn walk(encoder: &mut Encoder, offset: u64) -> ((Bytes, bool), usize) {
+fn walk(encoder: &mut Encoder, offset: u64) -> ((Vec<u8>, bool), usize) {
     let answers = std::iter::repeat_with(|| encoder.piece(offset));
     let mut answers = (1..).zip(answers).take(2_000);
     let found = answers.find_map(|(asked, piece)| piece.map(|piece| (piece, asked)));

@@ -3,8 +3,8 @@
 
 use crate::harness::Cluster;
 use crate::load::block_on;
-use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
+use raft_core::bytes::Bytes;
 use raft_core::error::Error;
 use raft_core::id::{ClusterId, Incarnation, NodeId, Start};
 use raft_core::replica::{Envelope, PeerBody};

@@ -1,7 +1,7 @@
 //! Clients that keep a cluster busy and remember everything they were told.
 
-use bytes::Bytes;
 use futures_util::future::join_all;
+use raft_core::bytes::Bytes;
 use raft_core::error::Error;
 use raft_core::kv::command::{Condition, Read, Write};
 use raft_core::request::{Consistency, Reply, Request};

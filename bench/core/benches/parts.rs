@@ -1,9 +1,9 @@
 //! How long the parts of the core take: `cargo bench -p raft-core-bench`. What it is like with disks and sockets
 //! `cargo xtask bench` says.
 
-use bytes::Bytes;
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
+use raft_core::bytes::Bytes;
 use raft_core::config::Limits;
 use raft_core::id::{ClusterId, EntryId, Incarnation, Index, NodeId, Term, WriteSeq};
 use raft_core::kv::command::{Command, Condition, Read};

@@ -1,7 +1,7 @@
 //! Three nodes in memory: the real core, its frames and its log as bytes, but no socket, no disk and no
 //! thread. What it costs is the core's own.
 
-use bytes::Bytes;
+use raft_core::bytes::Bytes;
 use raft_core::config::{Config, Limits, Timing};
 use raft_core::id::{ClientId, ClusterId, Incarnation, Index, NodeId, Sequence, Ticket};
 use raft_core::kv::command::{Condition, Read, Session, Write};

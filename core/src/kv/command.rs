@@ -1,8 +1,8 @@
 //! What the store can do, and what comes of it.
 
+use crate::bytes::Bytes;
 use crate::id::{ClientId, Index, Sequence};
 use crate::{binary, text};
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// A client's session: see [`crate::kv::session`].
@@ -134,16 +134,17 @@ pub struct Command {
 impl Command {
     /// The command as it stands in the log.
     pub fn encode(&self) -> Bytes {
-        binary::encode(&[], self).into()
+        binary::encode_shared(self)
     }
 
-    /// The command that stands in the log as `bytes`; `None` if it is none. A value that makes up most of
-    /// them is not copied, but shares them.
+    /// The command that stands in the log as `bytes`; `None` if it is none. It shares them, but for a value
+    /// that makes up less than half: who keeps that would keep all of them.
     pub fn decode(bytes: &Bytes) -> Option<Self> {
         let Borrowed { session, write } = postcard::from_bytes(bytes).ok()?;
-        let take = |part: &[u8]| match part.len() > bytes.len() / 2 {
-            true => bytes.slice_ref(part),
-            false => Bytes::copy_from_slice(part),
+        let take = |part: &[u8]| bytes.slice_ref(part);
+        let take_value = |value: &[u8]| match value.len() > bytes.len() / 2 {
+            true => take(value),
+            false => Bytes::copy_from_slice(value),
         };
         let take_condition = |condition| match condition {
             BorrowedCondition::Any => Condition::Any,
@@ -154,7 +155,7 @@ impl Command {
         let write = match write {
             BorrowedWrite::Set { key, value, condition } => Write::Set {
                 key: take(key),
-                value: take(value),
+                value: take_value(value),
                 condition: take_condition(condition),
             },
             BorrowedWrite::Delete { key, condition } => {
@@ -236,7 +237,7 @@ mod tests {
             Condition::Revision(Index(u64::MAX)),
         ];
         for condition in conditions {
-            let (key, value) = (Bytes::from_static(b"key"), long.clone());
+            let (key, value) = (Bytes::from("key"), long.clone());
             for write in [
                 Write::Set { key: key.clone(), value, condition: condition.clone() },
                 Write::Delete { key: key.clone(), condition: condition.clone() },
@@ -246,7 +247,7 @@ mod tests {
                     let bytes = command.encode();
                     assert_eq!(Command::decode(&bytes), Some(command.clone()));
                     assert_eq!(postcard::from_bytes(&bytes), Ok(command));
-                    assert_eq!(Command::decode(&bytes.slice(1..)), None);
+                    assert_eq!(Command::decode(&bytes.slice(1..bytes.len())), None);
                 }
             }
         }

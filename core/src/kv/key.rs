@@ -1,6 +1,6 @@
 //! Keys as the store holds them.
 
-use bytes::Bytes;
+use crate::bytes::Bytes;
 use serde::{Serialize, Serializer};
 use std::borrow::Borrow;
 use std::cmp::Ordering;

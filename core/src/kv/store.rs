@@ -1,6 +1,7 @@
 //! The store: an ordered map of keys. Applying the same commands in the same order gives the same store
 //! on every node. Maps share structure, so a clone costs nothing and is a snapshot.
 
+use crate::bytes::Bytes;
 use crate::config::Limits;
 use crate::error::Error;
 use crate::id::Index;
@@ -8,7 +9,6 @@ use crate::kv::command::{Command, Condition, Found, Item, Read, Write, Written};
 use crate::kv::key::Key;
 use crate::kv::session::Sessions;
 use crate::seeded::{Bug, makes};
-use bytes::Bytes;
 use imbl::OrdMap;
 use std::ops::Bound;
 
@@ -280,7 +280,7 @@ mod tests {
                 None => break,
             }
         }
-        assert_eq!(seen, ["b1", "b2", "b3", "b4", "b5"]);
+        assert_eq!(seen, ["b1", "b2", "b3", "b4", "b5"].map(Bytes::from));
     }
 
     #[test]

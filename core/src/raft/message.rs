@@ -1,9 +1,9 @@
 //! What servers say to each other, in the paper's words (§5, §7, Figures 2 and 13).
 
+use crate::bytes::Bytes;
 use crate::id::{EntryId, Epoch, Incarnation, Index, NodeId, Round, Term};
 use crate::raft::membership::Configuration;
 use crate::time::ClusterTime;
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 

@@ -3,6 +3,7 @@
 //! Consensus says which piece of which snapshot goes where; the bytes come from the one who knows the
 //! state.
 
+use crate::bytes::Bytes;
 use crate::id::{EntryId, Epoch, Incarnation, Index, NodeId, Round};
 use crate::raft::event::Event;
 use crate::raft::message::{Body, Entry, SnapshotMeta};
@@ -10,7 +11,6 @@ use crate::raft::progress::Mode;
 use crate::raft::{Raft, Role};
 use crate::seeded::{Bug, makes};
 use crate::time::Instant;
-use bytes::Bytes;
 
 /// A piece of the newest snapshot that a follower waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use super::wire::{Answer, Question, Wire};
 use super::{Keys, Load, Operation, Tally, histogram};
 use crate::client::Failure;
-use bytes::Bytes;
+use raft_core::bytes::Bytes;
 use rand_core::{Rng, SeedableRng};
 use rand_pcg::Pcg32;
 use std::collections::{BTreeMap, VecDeque};

@@ -4,8 +4,8 @@
 use super::Load;
 use crate::client::{Connection, Failure};
 use crate::socket::{self, Fault};
-use bytes::Bytes;
 use futures_util::{FutureExt, SinkExt, StreamExt};
+use raft_core::bytes::Bytes;
 use raft_core::error::Error;
 use raft_core::id::{ClientId, Sequence};
 use raft_core::kv::command::{Condition, Read, Session, Write};

@@ -1,8 +1,8 @@
 //! Keys in paths, and what stands behind the question mark.
 
 use crate::socket::invalid;
-use bytes::Bytes;
 use hyper::Uri;
+use raft_core::bytes::Bytes;
 use raft_core::error::Error;
 use raft_core::id::Index;
 use raft_core::kv::command::Condition;
@@ -97,7 +97,7 @@ mod tests {
             ("a+b", b"a+b"),
             ("", b""),
         ] {
-            assert_eq!(unescape(text).unwrap(), bytes, "{text}");
+            assert_eq!(*unescape(text).unwrap(), *bytes, "{text}");
         }
     }
 

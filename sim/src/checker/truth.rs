@@ -5,7 +5,7 @@ use crate::checker::violation::{Check, Property, ensure};
 use crate::linearizability::certificate::Effect;
 use crate::linearizability::{Call, Operation, Outcome};
 use crate::sometimes::{Point, Sometimes};
-use bytes::Bytes;
+use raft_core::bytes::Bytes;
 use raft_core::config::Limits;
 use raft_core::error::Error;
 use raft_core::id::{ClientId, Index, NodeId, Sequence};

@@ -6,7 +6,7 @@ use crate::faults::Command;
 use crate::linearizability::Call;
 use crate::network::Place;
 use crate::queue::Event;
-use bytes::Bytes;
+use raft_core::bytes::Bytes;
 use raft_core::id::NodeId;
 use raft_core::kv::command::Condition;
 use raft_core::replica::Input;
@@ -287,7 +287,7 @@ impl Sim {
             self.await_verdict();
             self.workload.end();
             for key in self.workload.keys().collect::<Vec<_>>() {
-                let value = Bytes::from_static(b"after all");
+                let value = Bytes::from("after all");
                 self.script(key.clone(), Call::Set { value, condition: Condition::Any });
                 self.script(key, Call::Get);
             }

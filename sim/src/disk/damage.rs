@@ -8,7 +8,7 @@ use crate::disk::files::Files;
 use crate::disk::{Disk, SECTOR_BYTES};
 use crate::faults::Damage;
 use crate::random::{Purpose, Random};
-use bytes::Bytes;
+use raft_core::bytes::Bytes;
 use raft_core::id::EntryId;
 use raft_core::wal::{SEGMENT_HEADER_BYTES, SegmentHeader, Tail};
 use std::ops::Range;

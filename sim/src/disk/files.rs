@@ -2,7 +2,7 @@
 
 use crate::random::Random;
 use crate::sometimes::{Point, Sometimes};
-use bytes::Bytes;
+use raft_core::bytes::Bytes;
 use raft_core::id::EntryId;
 use raft_core::wal::{self, Damage, Op, Replayed, SEGMENT_HEADER_BYTES};
 use std::collections::{BTreeMap, VecDeque};

@@ -6,7 +6,7 @@
 //! whatever keys they are. And what the log says was done, somebody must have asked for.
 
 use crate::linearizability::{Call, Operation, Outcome};
-use bytes::Bytes;
+use raft_core::bytes::Bytes;
 use raft_core::id::Index;
 use raft_core::kv::command::Condition;
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! The search for an order of the operations on one key.
 
 use crate::linearizability::{Call, Operation, Outcome, Violation};
-use bytes::Bytes;
+use raft_core::bytes::Bytes;
 use raft_core::id::Index;
 use raft_core::kv::command::Condition;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,7 +1,7 @@
 //! More than there may be.
 
 use crate::checker::world::{Node, World, broken, entry, set};
-use bytes::Bytes;
+use raft_core::bytes::Bytes;
 use raft_core::config::Limits;
 use raft_core::id::{EntryId, Epoch, Incarnation, Index, NodeId, Round, Term};
 use raft_core::raft::membership::Configuration;

@@ -1,11 +1,11 @@
 //! From bytes to a state, a piece at a time as they arrive.
 
+use crate::bytes::Bytes;
 use crate::checksum::crc32;
 use crate::kv::session::{Remembered, Sessions};
 use crate::kv::store::{Record, Store};
 use crate::wal::Snapshot;
 use crate::wal::snapshot::{HEADER_BYTES, LENGTH_BYTES, MAGIC, Part, SnapshotError, VERSION};
-use bytes::Bytes;
 
 /// Builds the state as its bytes arrive. It keeps what it has built and the part that is not whole yet,
 /// so it never has much more in memory than has arrived.

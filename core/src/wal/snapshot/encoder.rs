@@ -1,11 +1,11 @@
 //! From a state to bytes, a piece at a time and from any place on.
 
+use crate::bytes::Bytes;
 use crate::checksum::crc32;
 use crate::id::ClientId;
 use crate::kv::key::Key;
 use crate::wal::Snapshot;
 use crate::wal::snapshot::{LENGTH_BYTES, MAGIC, NO_MORE_PARTS, Part, VERSION};
-use bytes::Bytes;
 
 /// Encoding goes on block by block: as many parts as make so many bytes, or if they are small so many
 /// parts. What two pieces share of a block is encoded twice, which costs little at this size; and there
@@ -54,7 +54,7 @@ impl Encoder {
     /// `None` if that does not reach `offset`, as when a leader goes on with a transfer that another has
     /// begun: ask again. From the start, and where a piece ended that was given out before, something
     /// comes at once.
-    pub fn piece(&mut self, offset: u64) -> Option<(Bytes, bool)> {
+    pub fn piece(&mut self, offset: u64) -> Option<(Vec<u8>, bool)> {
         let end = offset.saturating_add(self.limit as u64);
         let mut block = self.marks.partition_point(|mark| mark.offset <= offset) - 1;
         let start = self.marks[block].offset;
@@ -77,7 +77,7 @@ impl Encoder {
         }
         let is_last = is_whole && bytes.len() <= self.limit;
         bytes.truncate(self.limit);
-        Some((bytes.into(), is_last))
+        Some((bytes, is_last))
     }
 
     fn block_bytes(&self) -> usize {
