@@ -195,6 +195,6 @@ mod tests {
         let bytes = Bytes::from(vec![0, 127, 255]);
         let binary = postcard::to_allocvec(&bytes).unwrap();
         assert_eq!(binary, [3, 0, 127, 255]);
-        assert_eq!(postcard::from_bytes(&binary), Ok(bytes.clone()));
+        assert_eq!(postcard::from_bytes(&binary), Ok(bytes));
     }
 }

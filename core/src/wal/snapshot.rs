@@ -70,7 +70,7 @@ impl std::error::Error for SnapshotError {}
 pub fn encode(meta: &SnapshotMeta, store: &Store) -> Vec<u8> {
     let snapshot = Snapshot { meta: meta.clone(), store: store.clone() };
     let (bytes, _) = Encoder::new(snapshot, usize::MAX).piece(0).expect("the start comes at once");
-    bytes.into()
+    bytes
 }
 
 /// The inverse of [`encode`]. Never panics, whatever the bytes.
