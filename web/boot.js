@@ -8,6 +8,7 @@ try {
   const { default: start, run } = await import("./raft_web.js");
   await start();
   run();
+  performance.mark("drawn");
 } catch (error) {
   fail(error);
   throw error;

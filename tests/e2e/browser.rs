@@ -214,7 +214,7 @@ impl Browser {
     }
 
     /// A command of Chromium's own protocol.
-    fn protocol(&self, command: &str, parameters: Value) -> Value {
+    pub(crate) fn protocol(&self, command: &str, parameters: Value) -> Value {
         self.post("/goog/cdp/execute", json!({ "cmd": command, "params": parameters }))
     }
 

@@ -8,6 +8,7 @@
 //! `chromedriver` and Chromium.
 
 mod browser;
+mod budget;
 mod cluster;
 #[path = "../processes/harness.rs"]
 #[expect(dead_code, reason = "the tests of real processes need more of it")]
@@ -55,7 +56,8 @@ fn main() -> ExitCode {
             .iter()
             .map(trial)
             .collect();
-    trials.extend(pictures::SCENES.iter().map(trial).map(|trial| trial.with_ignored_flag(true)));
+    let commanded = [pictures::SCENES, budget::MEASURED].concat();
+    trials.extend(commanded.iter().map(trial).map(|trial| trial.with_ignored_flag(true)));
     // There is one browser, and one window in it.
     let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
     libtest_mimic::run(&arguments, trials).exit_code()

@@ -70,7 +70,7 @@ it says how long each step took.
 ";
 
 const HELP_WEB: &str = "\
-usage: cargo xtask web [--size | --screenshots | --serve [PORT]]
+usage: cargo xtask web [--size | --budget | --screenshots | --serve [PORT]]
 
 Builds the page into web/dist: index.html, style.css, learn.css, share.css, boot.js, hunt.js,
 raft_web.js and raft_web_bg.wasm. They are static files; any web server will do, and nodes built
@@ -78,6 +78,7 @@ afterwards carry them inside.
 
   cargo xtask web                 build
   cargo xtask web --size          and measure it, compressed, against web/size.txt: 5 % more is an error
+  cargo xtask web --budget        and measure frames, seeks, memory and searches in Chromium, beside what they are to be
   cargo xtask web --screenshots   and take the README's pictures, and of everything into target/pictures
   cargo xtask web --serve         and serve it on http://localhost:8080/
   cargo xtask web --serve 9000    the same on another port
@@ -235,6 +236,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["web"] => web::build(),
         ["web", "--size"] => web::build().and_then(|()| web::size()),
+        ["web", "--budget"] => web::build().and_then(|()| web::budget()),
         ["web", "--screenshots"] => web::build().and_then(|()| web::screenshots()),
         ["web", "--serve"] => web::build().and_then(|()| web::serve(PAGE_PORT)),
         ["web", "--serve", port] => match port.parse() {

@@ -84,16 +84,26 @@ pub(crate) fn size() -> Result {
     Ok(())
 }
 
+/// Prints what web/dist costs a browser, beside what it may cost.
+pub(crate) fn budget() -> Result {
+    in_browser("budget")
+}
+
 /// Takes pictures of web/dist: those of the README into web, and of everything into target/pictures.
 pub(crate) fn screenshots() -> Result {
-    tools::browser()?;
-    let test = ["test", "--package", "raft-tests", "--test", "e2e", "--", "--ignored", "pictures"];
-    run::run(&mut cargo(test))?;
+    in_browser("pictures")?;
     println!(
         "web/screenshot.png, web/lesson.png and {}",
         run::target_dir()?.join("pictures").display()
     );
     Ok(())
+}
+
+/// Plays what tests/e2e does with web/dist only when it is told to.
+fn in_browser(scene: &str) -> Result {
+    tools::browser()?;
+    let test = ["test", "--package", "raft-tests", "--test", "e2e", "--", "--ignored", scene];
+    run::run(&mut cargo(test))
 }
 
 /// Makes `dist` the same as `fresh` and touches only what differs.
