@@ -67,8 +67,20 @@ impl PartialOrd for Key {
 }
 
 impl Ord for Key {
+    /// As their bytes. Short keys, which the search of a tree compares many of, a few words at a time: what they
+    /// are filled up with is the least there is, so that only of two that are equal so far the shorter comes first.
     fn cmp(&self, other: &Self) -> Ordering {
-        self.as_bytes().cmp(other.as_bytes())
+        let (Self::Short { length, bytes }, Self::Short { length: others, bytes: theirs }) =
+            (self, other)
+        else {
+            return self.as_bytes().cmp(other.as_bytes());
+        };
+        let [ours, theirs] = [bytes, theirs].map(|bytes| {
+            let (first, last) = (bytes.first_chunk(), bytes.last_chunk());
+            let first = u128::from_be_bytes(*first.expect("22 are more than 16"));
+            (first, u64::from_be_bytes(*last.expect("22 are more than 8")))
+        });
+        (ours, length).cmp(&(theirs, others))
     }
 }
 
@@ -81,6 +93,29 @@ impl fmt::Debug for Key {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn short_keys_are_in_the_order_of_their_bytes_wherever_they_differ() {
+        let mut keys: Vec<Vec<u8>> = vec![Vec::new()];
+        for length in [1, 7, 8, 14, 15, 16, 17, SHORT_BYTES_MAX] {
+            for place in 0..length {
+                for byte in [0, 1, 127, 128, 255] {
+                    let mut key = vec![128; length];
+                    key[place] = byte;
+                    keys.push(key);
+                }
+            }
+        }
+        for one in &keys {
+            for other in &keys {
+                assert_eq!(
+                    Key::new(one).cmp(&Key::new(other)),
+                    one.cmp(other),
+                    "{one:?} {other:?}"
+                );
+            }
+        }
+    }
 
     #[test]
     fn keys_of_all_lengths_are_what_they_were_and_in_order_of_their_bytes() {

@@ -60,6 +60,11 @@ impl Sessions {
         limit: usize,
     ) {
         let remembered = Remembered { used: index, sequence: session.sequence, result };
+        // Most sessions are known, and to change what is there is cheaper than to put it there again.
+        if let Some(known) = self.by_client.get_mut(&session.client) {
+            *known = remembered;
+            return;
+        }
         self.by_client.insert(session.client, remembered);
         if self.by_client.len() > limit.max(1) {
             self.forget_oldest();

@@ -49,27 +49,27 @@ impl Store {
     }
 
     fn write(&mut self, index: Index, write: &Write) -> Result<Written, Error> {
-        let key: &[u8] = write.key();
-        self.check(key, write.condition())?;
+        let key = Key::new(write.key());
+        self.check(&key, write.condition())?;
         let existed = match write {
             // Most keys are there already: then this is the only search for it.
-            Write::Set { value, .. } => match self.keys.get_mut(key) {
+            Write::Set { value, .. } => match self.keys.get_mut(&key) {
                 Some(record) => {
                     (record.value, record.modified) = (value.clone(), index);
                     true
                 }
                 None => {
                     let record = Record { value: value.clone(), created: index, modified: index };
-                    self.keys.insert(Key::new(key), record);
+                    self.keys.insert(key, record);
                     false
                 }
             },
-            Write::Delete { .. } => self.keys.remove(key).is_some(),
+            Write::Delete { .. } => self.keys.remove(&key).is_some(),
         };
         Ok(Written { revision: index, existed })
     }
 
-    fn check(&self, key: &[u8], condition: &Condition) -> Result<(), Error> {
+    fn check(&self, key: &Key, condition: &Condition) -> Result<(), Error> {
         if matches!(condition, Condition::Any) {
             return Ok(());
         }
@@ -91,7 +91,7 @@ impl Store {
     /// Answers a read from the state as it is.
     pub fn read(&self, read: &Read, limits: &Limits) -> Result<Found, Error> {
         match read {
-            Read::Get { key } => match self.keys.get::<[u8]>(key) {
+            Read::Get { key } => match self.keys.get(&Key::new(key)) {
                 Some(record) => Ok(Found::Item(item(key.clone(), record, false))),
                 None => Err(Error::NotFound),
             },
