@@ -9,11 +9,11 @@ mod histories;
 use raft_core::id::{NodeId, Term};
 use raft_core::raft::membership::Goal;
 use raft_core::time::Instant;
+use raft_core::vec_map::VecSet;
 use raft_sim::checker::Property;
 use raft_sim::replay::{Failure, Replay, judge};
 use raft_sim::shrink::{Shrunk, shrink};
 use raft_sim::{Command, Counters, Node, Options, Point, Sim, Sometimes};
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -193,7 +193,7 @@ fn no_node_is_given_up_while_a_change_waits_that_would_need_it() {
     sim.command(Command::Remove(others[0]));
     // No message takes longer.
     sim.run_until(sim.now() + Duration::from_millis(240));
-    sim.command(Command::Abandon(BTreeSet::from([others[1]])));
+    sim.command(Command::Abandon(VecSet::from([others[1]])));
     sim.command(Command::EndFaults);
     while sim.step() {}
     assert_eq!(sim.violation(), None);

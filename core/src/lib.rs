@@ -42,5 +42,6 @@ pub mod seeded;
 pub mod sighting;
 pub mod text;
 pub mod time;
+pub mod vec_map;
 pub mod wal;
 pub mod wire;

@@ -42,10 +42,11 @@ use crate::raft::replication::Leader;
 use crate::raft::snapshot::{Chunk, ChunkWanted, Incoming};
 use crate::seeded::{Bug, makes};
 use crate::time::Instant;
+use crate::vec_map::VecMap;
 use rand_core::{Rng as _, SeedableRng as _};
 use rand_pcg::Pcg32;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// How far a message may be ahead of this server in terms and entries: more than any cluster gets through
@@ -128,7 +129,7 @@ pub struct Candidate {
     /// Whether the leader told it to stand (thesis §3.10).
     pub transfer: bool,
     /// The answers: `true` is a vote.
-    pub votes: BTreeMap<NodeId, bool>,
+    pub votes: VecMap<NodeId, bool>,
     /// When to try again.
     pub election_due: Instant,
 }

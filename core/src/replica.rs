@@ -14,18 +14,20 @@ use crate::kv::store::Store;
 use crate::raft::disk::WriteOut;
 use crate::raft::event::Event;
 use crate::raft::message::{Entry, Message, Payload};
+use crate::raft::progress::Progress;
 use crate::raft::snapshot::{Chunk, ChunkWanted};
 use crate::raft::{Output, Raft, Role};
 use crate::replica::waiting::{Counting, Origin, Waiting};
 use crate::request::{FollowerStatus, Reply, Request, Response, Status};
 use crate::seeded::{Bug, makes};
 use crate::time::Instant;
+use crate::vec_map::VecMap;
 use crate::wal::snapshot::{Decoder, Encoder};
 use crate::wal::{Durable, Snapshot, Write};
 use rand_core::{Rng as _, SeedableRng as _};
 use rand_pcg::Pcg32;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// Something that happens to a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,7 +127,7 @@ pub struct Replica {
     /// The newest snapshot.
     snapshot: Option<Encoder>,
     /// The chunks of it that followers wait for.
-    chunks: BTreeMap<NodeId, ChunkWanted>,
+    chunks: VecMap<NodeId, ChunkWanted>,
     /// A leader's snapshot as far as it has arrived.
     incoming: Decoder,
     waiting: Waiting,
@@ -150,7 +152,7 @@ impl Replica {
             applied_bytes: 0,
             is_snapshot_asked: false,
             snapshot: durable.snapshot.map(|snapshot| Encoder::new(snapshot, chunk_bytes)),
-            chunks: BTreeMap::new(),
+            chunks: VecMap::new(),
             incoming: Decoder::default(),
             waiting: Waiting::new(Ticket(rng.next_u64() >> 1)),
             rng,
@@ -358,14 +360,13 @@ impl Replica {
             Role::Leader(leader) => leader.followers.iter().collect(),
             Role::Follower(_) | Role::Candidate(_) => Vec::new(),
         };
-        let follower =
-            |(node, progress): (&NodeId, &crate::raft::progress::Progress)| FollowerStatus {
-                node: *node,
-                match_index: progress.match_index,
-                silent_ms: progress
-                    .heard_at
-                    .map(|at| u64::try_from((self.now - at).as_millis()).unwrap_or(u64::MAX)),
-            };
+        let follower = |(node, progress): &(NodeId, Progress)| FollowerStatus {
+            node: *node,
+            match_index: progress.match_index,
+            silent_ms: progress
+                .heard_at
+                .map(|at| u64::try_from((self.now - at).as_millis()).unwrap_or(u64::MAX)),
+        };
         Status {
             node: raft.id(),
             role: raft.role_name(),

@@ -33,25 +33,25 @@ use raft_core::id::{EntryId, Incarnation, Index, NodeId, Term, Ticket, WriteSeq}
 use raft_core::raft::membership::Configuration;
 use raft_core::raft::message::{Body, Message};
 use raft_core::replica::{Effects, Envelope, PeerBody};
+use raft_core::vec_map::VecMap;
 use raft_core::wal::Durable;
-use std::collections::BTreeMap;
 
 /// The one who sees all nodes at once.
 #[derive(Clone, Debug)]
 pub struct Checker {
     limits: Limits,
     founding: Configuration,
-    leaders: BTreeMap<Term, NodeId>,
+    leaders: VecMap<Term, NodeId>,
     /// Whom each voter gave its vote in each term, asked by which life, and in which life of its own.
-    votes: BTreeMap<(Term, NodeId, Incarnation), (NodeId, Incarnation)>,
+    votes: VecMap<(Term, NodeId, Incarnation), (NodeId, Incarnation)>,
     chains: Chains,
     committed: Vec<Committed>,
     truth: Truth,
-    nodes: BTreeMap<NodeId, Box<Seen>>,
+    nodes: VecMap<NodeId, Box<Seen>>,
     /// For each read that a node has been asked, how many entries were committed then.
-    reads: BTreeMap<Ticket, Index>,
+    reads: VecMap<Ticket, Index>,
     /// What disks held when they were wiped, or set back.
-    graves: BTreeMap<(NodeId, Incarnation), Vec<Memory>>,
+    graves: VecMap<(NodeId, Incarnation), Vec<Memory>>,
 }
 
 /// A committed entry.
@@ -83,14 +83,14 @@ impl Checker {
     pub fn new(founding: Configuration, limits: Limits) -> Self {
         Self {
             founding,
-            leaders: BTreeMap::new(),
-            votes: BTreeMap::new(),
+            leaders: VecMap::new(),
+            votes: VecMap::new(),
             chains: Chains::default(),
             committed: Vec::new(),
             truth: Truth::new(limits.clone()),
-            nodes: BTreeMap::new(),
-            reads: BTreeMap::new(),
-            graves: BTreeMap::new(),
+            nodes: VecMap::new(),
+            reads: VecMap::new(),
+            graves: VecMap::new(),
             limits,
         }
     }
@@ -115,21 +115,21 @@ impl Checker {
     pub fn wiped(&mut self, node: NodeId, life: Incarnation) {
         let before = self.nodes.insert(node, Box::new(Seen { life, ..Seen::default() }));
         if let Some(seen) = before {
-            self.graves.entry((node, seen.life)).or_default().push(seen.memory);
+            self.graves.get_or_insert_with((node, seen.life), Default::default).push(seen.memory);
         }
     }
 
     /// A node's disk is what it was at an earlier time of the same life.
     pub fn set_back(&mut self, node: NodeId, found: &Durable) {
-        let seen = self.nodes.entry(node).or_default();
+        let seen = self.nodes.get_or_insert_with(node, Default::default);
         let before = std::mem::replace(&mut seen.memory, Memory::of(found));
-        self.graves.entry((node, seen.life)).or_default().push(before);
+        self.graves.get_or_insert_with((node, seen.life), Default::default).push(before);
     }
 
     /// A node has started with what it found on its disk. Returns what became of the writes that were on
     /// their way there.
     pub fn started(&mut self, node: NodeId, found: &Durable) -> Result<Restart, Broken> {
-        let seen = self.nodes.entry(node).or_default();
+        let seen = self.nodes.get_or_insert_with(node, Default::default);
         let restart = seen.memory.restarted(node, found)?;
         let base = found.snapshot.as_ref().map(|snapshot| snapshot.meta.last).unwrap_or_default();
         **seen = Seen {
@@ -171,7 +171,7 @@ impl Checker {
             }
         }
         if let Some(write) = &effects.write {
-            let memory = &mut self.nodes.entry(view.node).or_default().memory;
+            let memory = &mut self.nodes.get_or_insert_with(view.node, Default::default).memory;
             memory.given(write);
             bounds::check_writes(view.node, memory.writes_under_way(), &self.limits)?;
         }
@@ -180,7 +180,7 @@ impl Checker {
 
     /// A node's disk has synced everything up to this write.
     pub fn synced(&mut self, node: NodeId, seq: WriteSeq) -> Check {
-        self.nodes.entry(node).or_default().memory.synced(node, seq)
+        self.nodes.get_or_insert_with(node, Default::default).memory.synced(node, seq)
     }
 
     /// A linearizable read has come to a node.
@@ -202,7 +202,7 @@ impl Checker {
         ensure(view.commit == committed, Property::NoLoss, || {
             format!("{committed} entries were committed, and node {node} knows of {}", view.commit)
         })?;
-        let seen = self.nodes.entry(node).or_default();
+        let seen = self.nodes.get_or_insert_with(node, Default::default);
         seen.log.check_whole(node, view.log)?;
         seen.memory.clone().restarted(node, found)?;
         self.truth.check_image(node, found)
@@ -257,7 +257,7 @@ impl Checker {
 
     fn check_new_leader(&mut self, seen: &Seen, view: &View<'_>) -> Check {
         let View { node, term, .. } = *view;
-        let leader = *self.leaders.entry(term).or_insert(node);
+        let leader = *self.leaders.get_or_insert_with(term, || node);
         ensure(leader == node, Property::ElectionSafety, || {
             format!("nodes {leader} and {node} both lead term {term} (§5.2)")
         })?;
@@ -350,8 +350,9 @@ impl Checker {
     fn memories(&self, node: NodeId, life: Incarnation) -> impl Iterator<Item = &Memory> {
         let is_it = move |own: Incarnation| life == Incarnation::UNKNOWN || life == own;
         let seen = self.nodes.get(&node).filter(|seen| is_it(seen.life)).map(|seen| &seen.memory);
-        let graves = self.graves.range((node, Incarnation(0))..=(node, Incarnation(u64::MAX)));
-        let graves = graves.filter(move |((_, own), _)| is_it(*own)).flat_map(|(_, memory)| memory);
+        let graves =
+            self.graves.iter().filter(move |((whose, own), _)| *whose == node && is_it(*own));
+        let graves = graves.flat_map(|(_, memory)| memory);
         seen.into_iter().chain(graves)
     }
 

@@ -11,8 +11,8 @@ use raft_core::id::NodeId;
 use raft_core::kv::command::Condition;
 use raft_core::raft::membership::Goal;
 use raft_core::text;
+use raft_core::vec_map::VecSet;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Something that is done to a cluster. What makes no sense at the moment (crashing a node that is
@@ -53,9 +53,9 @@ pub enum Command {
         to: NodeId,
     },
     /// All links between these nodes and the others are cut, both ways.
-    Split(BTreeSet<NodeId>),
+    Split(VecSet<NodeId>),
     /// Each of these links is cut, both ways.
-    CutLinks(BTreeSet<(NodeId, NodeId)>),
+    CutLinks(VecSet<(NodeId, NodeId)>),
     /// All links of the leader, if there is one, are cut, both ways.
     IsolateLeader,
     /// All links to the leader, if there is one, are cut; those from it are not.
@@ -122,7 +122,7 @@ pub enum Command {
     /// The leader, if there is one, is asked to hand over, to this node or to the fittest.
     Transfer(Option<NodeId>),
     /// When all faults end, these nodes stay down for ever. Does nothing if too few would be left.
-    Abandon(BTreeSet<NodeId>),
+    Abandon(VecSet<NodeId>),
     /// Client 0 sets a key.
     Write {
         /// The key.

@@ -9,8 +9,8 @@ use crate::words::{OnlyIf, Short};
 use raft_core::bytes::Bytes;
 use raft_core::id::Index;
 use raft_core::kv::command::{Condition, Write};
+use raft_core::vec_map::VecMap;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::fmt;
 
 /// One operation of a client on one key.
@@ -110,9 +110,9 @@ pub enum Violation {
 /// Whether the operations on each key can be put in an order that respects real time and explains every
 /// outcome (Wing and Gong's search, with Lowe's memory of states it has been in).
 pub fn check(history: &[Operation]) -> Result<(), Violation> {
-    let mut keys: BTreeMap<&Bytes, Vec<&Operation>> = BTreeMap::new();
+    let mut keys: VecMap<&Bytes, Vec<&Operation>> = VecMap::new();
     for operation in history.iter().filter(|operation| may_have_effect(operation)) {
-        keys.entry(&operation.key).or_default().push(operation);
+        keys.get_or_insert_with(&operation.key, Default::default).push(operation);
     }
     keys.into_iter().try_for_each(|(key, operations)| Search::new(operations).run(key))
 }

@@ -8,8 +8,8 @@ use raft_core::id::{NodeId, Ticket};
 use raft_core::replica::{Envelope, PeerBody};
 use raft_core::request::{Request, Response};
 use raft_core::time::Instant;
+use raft_core::vec_map::{VecMap, VecSet};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -110,16 +110,16 @@ pub(crate) struct Network {
     random: Random,
     /// What a command said about loss.
     loss_ppm: Option<u32>,
-    cuts: BTreeSet<(NodeId, NodeId)>,
+    cuts: VecSet<(NodeId, NodeId)>,
     /// What commands said of single links: how much longer they take, and what they lose in a million.
-    troubles: BTreeMap<(NodeId, NodeId), (Duration, u32)>,
+    troubles: VecMap<(NodeId, NodeId), (Duration, u32)>,
     /// Messages that stay where they are.
     held: Vec<Flight>,
     sent: u64,
     /// When the newest message of each link arrives, if links keep the order.
-    last_arrival: BTreeMap<(Place, Place), Instant>,
+    last_arrival: VecMap<(Place, Place), Instant>,
     /// Some of the messages of the whole run, to arrive once more.
-    old: BTreeMap<u64, Box<Flight>>,
+    old: VecMap<u64, Box<Flight>>,
 }
 
 impl Network {
@@ -128,12 +128,12 @@ impl Network {
             options,
             random: Random::new(seed, Purpose::Network),
             loss_ppm: None,
-            cuts: BTreeSet::new(),
-            troubles: BTreeMap::new(),
+            cuts: VecSet::new(),
+            troubles: VecMap::new(),
             held: Vec::new(),
             sent: 0,
-            last_arrival: BTreeMap::new(),
-            old: BTreeMap::new(),
+            last_arrival: VecMap::new(),
+            old: VecMap::new(),
         }
     }
 
@@ -188,7 +188,7 @@ impl Network {
         let (by, _) = self.trouble(from, to);
         let mut arrives_at = now + self.random.duration(delay_min, longest.max(delay_min)) + by;
         if self.options.in_order {
-            let last = self.last_arrival.entry((from, to)).or_default();
+            let last = self.last_arrival.get_or_insert_with((from, to), Default::default);
             arrives_at = arrives_at.max(*last);
             *last = arrives_at;
         }
@@ -252,11 +252,11 @@ impl Network {
     }
 
     pub(crate) fn slow(&mut self, from: NodeId, to: NodeId, by: Duration) {
-        self.troubles.entry((from, to)).or_default().0 = by.min(DELAY_MAX);
+        self.troubles.get_or_insert_with((from, to), Default::default).0 = by.min(DELAY_MAX);
     }
 
     pub(crate) fn lose_on(&mut self, from: NodeId, to: NodeId, ppm: u32) {
-        self.troubles.entry((from, to)).or_default().1 = ppm;
+        self.troubles.get_or_insert_with((from, to), Default::default).1 = ppm;
     }
 
     /// Whether nothing is cut between two nodes, either way.

@@ -6,8 +6,9 @@ use crate::queue::Key;
 use raft_core::id::{EntryId, Incarnation, NodeId};
 use raft_core::replica::{Effects, Input, Replica};
 use raft_core::time::Instant;
+use raft_core::vec_map::VecMap;
 use raft_core::wal::Durable;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Inputs that wait for a node, at most: what comes then is lost, as from a full socket. A node that
@@ -45,7 +46,7 @@ pub struct Node {
     /// How far its log went before an older copy took its place.
     pub(crate) set_back_from: EntryId,
     /// The process of each other node that it heard last.
-    pub(crate) seats: BTreeMap<NodeId, Process>,
+    pub(crate) seats: VecMap<NodeId, Process>,
     /// Its disk has no room for more commands.
     pub(crate) disk_is_full: bool,
     /// It stays down for ever when everything else is healed.
@@ -73,7 +74,7 @@ impl Node {
             is_told_founders: disk.is_founder(),
             sync_fails: false,
             set_back_from: EntryId::default(),
-            seats: BTreeMap::new(),
+            seats: VecMap::new(),
             disk_is_full: false,
             abandoned: false,
             disk,

@@ -19,8 +19,8 @@ use raft_core::raft::progress::Mode;
 use raft_core::raft::{Candidate, HardState, Raft, Role};
 use raft_core::replica::{Effects, Replica};
 use raft_core::time::Instant;
+use raft_core::vec_map::VecMap;
 use raft_core::wal::{Durable, Write};
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What a run has come to so far, and what must be remembered to notice more.
@@ -32,12 +32,12 @@ pub(crate) struct Watch {
     members: Members,
     /// Every node as it was, in order.
     nodes: Vec<Past>,
-    leaders: BTreeMap<Term, NodeId>,
+    leaders: VecMap<Term, NodeId>,
     /// No node has been up since the last election.
     all_were_down: bool,
     questions: Questions,
     /// The newest message that arrived from each node at each.
-    newest: BTreeMap<(NodeId, NodeId), u64>,
+    newest: VecMap<(NodeId, NodeId), u64>,
 }
 
 /// A node as it was after its last step.
@@ -63,7 +63,7 @@ struct Past {
     /// The leader's snapshot arrives in pieces, and has not ended.
     receiving: bool,
     /// Followers that are being sent a snapshot, and which.
-    sending: BTreeMap<NodeId, EntryId>,
+    sending: VecMap<NodeId, EntryId>,
     /// Writes with a snapshot, and with a term or a vote, that are not durable.
     snapshots: Vec<WriteSeq>,
     votes: Vec<WriteSeq>,
@@ -78,7 +78,7 @@ struct Past {
     /// The number of its last ReadIndex.
     asked_index: Option<u64>,
     /// Where each follower last said that the logs do not agree, and in which term.
-    refused: BTreeMap<NodeId, (Term, Index)>,
+    refused: VecMap<NodeId, (Term, Index)>,
 }
 
 impl Watch {
@@ -89,10 +89,10 @@ impl Watch {
             members: Members::default(),
             sometimes: Sometimes::default(),
             nodes: vec![Past::default(); nodes],
-            leaders: BTreeMap::new(),
+            leaders: VecMap::new(),
             all_were_down: false,
             questions: Questions::default(),
-            newest: BTreeMap::new(),
+            newest: VecMap::new(),
         }
     }
 
@@ -264,7 +264,7 @@ impl Watch {
         s.hit_if(awake < voters && awake == voters / 2 + 1, Point::ElectedByLastQuorum);
         s.hit_if(nodes.iter().any(|node| !node.is_up()), Point::ElectedWhileNodesAreDown);
         s.hit_if(cut, Point::ElectedWhileLinksAreCut);
-        if let Some((_, before)) = self.leaders.last_key_value() {
+        if let Some((_, before)) = self.leaders.last() {
             s.hit_if(*before == node.id(), Point::ElectedAgain);
             s.hit_if(*before != node.id(), Point::ElectedAfterAnother);
         }
@@ -326,7 +326,7 @@ impl Watch {
         let others = leader.followers.values().filter(|p| p.match_index >= to.index).count();
         let needs_own = others > 0 && others == raft.configuration().voters.len() / 2;
         s.hit_if(needs_own && past.durable < to.index, Point::CommittedByOwnDisk);
-        let newest = self.leaders.last_key_value().map(|(term, _)| *term);
+        let newest = self.leaders.last().map(|(term, _)| *term);
         s.hit_if(newest > Some(raft.term()), Point::CommittedByOldLeader);
         s.hit_if(std::mem::take(&mut past.led_through_pause), Point::PausedLeaderLedOn);
     }

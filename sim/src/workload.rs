@@ -15,7 +15,8 @@ use raft_core::id::{ClientId, Index, NodeId, Sequence, Ticket};
 use raft_core::kv::command::{Condition, Item, Read, Session, Write};
 use raft_core::request::{Consistency, Reply, Request, Response};
 use raft_core::time::Instant;
-use std::collections::{BTreeMap, VecDeque};
+use raft_core::vec_map::VecMap;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Most operations that wait for client 0; more are dropped.
@@ -31,7 +32,7 @@ pub(crate) struct Workload {
     clients: Vec<Client>,
     history: Vec<Operation>,
     /// The newest write of each key that any client knows of.
-    newest: BTreeMap<Bytes, Index>,
+    newest: VecMap<Bytes, Index>,
     tickets: u64,
     sessions: u64,
     /// The network may double what nodes pass on for a client.
@@ -109,7 +110,7 @@ impl Workload {
             random: Random::new(options.seed, Purpose::Workload),
             clients: vec![client; clients as usize + 1],
             history: Vec::new(),
-            newest: BTreeMap::new(),
+            newest: VecMap::new(),
             tickets: 0,
             sessions: 0,
             doubles: options.network.duplicate_ppm > 0,
@@ -414,7 +415,7 @@ impl Workload {
         if let Some(Outcome::Written { revision, .. } | Outcome::Value { revision, .. }) =
             operation.result
         {
-            let newest = self.newest.entry(operation.key.clone()).or_default();
+            let newest = self.newest.get_or_insert_with(operation.key.clone(), Default::default);
             *newest = revision.max(*newest);
         }
         if client == 0 && returned.is_none() {

@@ -24,8 +24,9 @@ use raft_core::raft::membership::Configuration;
 use raft_core::request::FollowerStatus;
 use raft_core::sighting::Sighting;
 use raft_core::time::Instant;
+use raft_core::vec_map::VecMap;
 use sample::Samples;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -51,7 +52,7 @@ pub struct Live {
     here: Option<Instant>,
     /// Nothing comes any more: all of it was recorded.
     is_recording: bool,
-    nodes: BTreeMap<NodeId, Node>,
+    nodes: VecMap<NodeId, Node>,
     happenings: VecDeque<Rc<Happening>>,
     /// The number of the next happening.
     next: u64,
@@ -107,7 +108,7 @@ impl Live {
         let expected = status.configuration.members.keys().copied();
         for node in expected.chain([id]) {
             if self.nodes.len() < NODES_MAX {
-                self.nodes.entry(node).or_insert_with(|| Node::new(at));
+                self.nodes.get_or_insert_with(node, || Node::new(at));
             }
         }
         let Some(was) = self.nodes.get_mut(&id) else { return };
@@ -171,7 +172,7 @@ impl Live {
             return;
         }
         let Some(before) = self.nodes.get(&id).map(|node| *node.spell()) else { return };
-        let others = self.nodes.iter().filter(|(other, _)| **other != id);
+        let others = self.nodes.iter().filter(|(other, _)| *other != id);
         let others = others.map(|(other, node)| (*other, *node.spell()));
         let told = Told::of_event(&event.to_string(), event, Some(before), others);
         let (role, term) = match event {

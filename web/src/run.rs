@@ -9,9 +9,9 @@ use crate::scene::PauseWhen;
 use crate::session::Session;
 use raft_core::id::{Incarnation, NodeId};
 use raft_core::time::Instant;
+use raft_core::vec_map::VecMap;
 use raft_core::wal::Durable;
 use raft_sim::{Command, Sim};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// The most checkpoints kept. A cluster that a person plays with is 40 to 500 KiB, so that they stay far
@@ -42,7 +42,7 @@ pub struct Run {
 struct Moment {
     play: Play,
     /// What the nodes that are down have on their disks.
-    disks: BTreeMap<NodeId, (Incarnation, Rc<Durable>)>,
+    disks: VecMap<NodeId, (Incarnation, Rc<Durable>)>,
 }
 
 impl Run {
@@ -51,7 +51,7 @@ impl Run {
         let mut play = Play::begin(&session);
         play.sim.keep_trace(true);
         let record = Record::new(&play.sim);
-        let here = Moment { play, disks: BTreeMap::new() };
+        let here = Moment { play, disks: VecMap::new() };
         Self {
             session,
             checkpoints: vec![Rc::new(here.clone())],

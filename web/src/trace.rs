@@ -7,8 +7,8 @@ use crate::session::Session;
 use raft_core::id::{Index, NodeId};
 use raft_core::sighting::Sighting;
 use raft_core::time::Instant;
+use raft_core::vec_map::VecMap;
 use raft_sim::trace::{print_sighting, read_sighting};
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The longest trace that is read or written, in bytes: a run of some 20,000 sightings, and what a browser
@@ -102,7 +102,7 @@ struct Clocks {
     /// The newest moment.
     now: Instant,
     /// What each node's clock showed last, and what the trace's did then.
-    last: BTreeMap<NodeId, (Instant, Instant)>,
+    last: VecMap<NodeId, (Instant, Instant)>,
 }
 
 impl Clocks {

@@ -10,7 +10,7 @@ use crate::raft::progress::{Mode, Progress};
 use crate::raft::{Raft, Role};
 use crate::seeded::{Bug, makes};
 use crate::time::Instant;
-use std::collections::BTreeMap;
+use crate::vec_map::VecMap;
 
 /// What a change leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,7 +136,7 @@ impl Raft {
         let unknown =
             configuration.members.values().filter(|m| m.incarnation == Incarnation::UNKNOWN);
         let unknown: Vec<NodeId> = unknown.map(|member| member.id).collect();
-        let mut lives: BTreeMap<NodeId, Incarnation> = leader
+        let mut lives: VecMap<NodeId, Incarnation> = leader
             .followers
             .iter()
             .filter(|(_, progress)| progress.life != Incarnation::UNKNOWN)
@@ -170,7 +170,7 @@ impl Raft {
     /// A learner that has caught up and is to vote.
     fn ready_learner(&self) -> Option<Configuration> {
         let learners = self.configuration().learners.iter();
-        let mut to_vote = learners.filter(|(_, goal)| **goal != Goal::Stay).map(|(node, _)| *node);
+        let mut to_vote = learners.filter(|(_, goal)| *goal != Goal::Stay).map(|(node, _)| *node);
         to_vote.find_map(|node| self.next_configuration(&Change::Promote(node)).ok())
     }
 
@@ -214,7 +214,7 @@ impl Raft {
         leader.next_epoch = epoch.next();
         for member in configuration.members.values().filter(|member| member.id != id) {
             let new = || Progress::new(epoch, member.incarnation, last);
-            leader.followers.entry(member.id).or_insert_with(new);
+            leader.followers.get_or_insert_with(member.id, new);
         }
         leader.lease_from = leader.reads.round().next();
     }

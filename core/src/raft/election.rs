@@ -6,7 +6,7 @@ use crate::raft::event::{Event, WhyFollower};
 use crate::raft::message::{Body, VoteRefusal};
 use crate::raft::{Candidate, HardState, Raft, Role};
 use crate::seeded::{Bug, makes};
-use std::collections::BTreeMap;
+use crate::vec_map::VecMap;
 
 /// What a candidate asks for.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +57,7 @@ impl Raft {
             self.set_hard_state(HardState { term: campaign, vote: Some(self.id()) });
             self.output.events.push(Event::ElectionStarted { term: campaign });
         }
-        let votes = BTreeMap::from([(self.id(), true)]);
+        let votes = VecMap::from([(self.id(), true)]);
         let election_due = self.random_election_due();
         self.role =
             Role::Candidate(Candidate { campaign, pre_vote, transfer, votes, election_due });

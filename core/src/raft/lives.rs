@@ -13,13 +13,13 @@ use crate::raft::event::{Event, WhyFollower};
 use crate::raft::{Raft, Role};
 use crate::seeded::{Bug, makes};
 use crate::time::Instant;
-use std::collections::BTreeMap;
+use crate::vec_map::VecMap;
 
 /// Which lives this server has heard of.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lives {
     /// Members that speak as another life than the admitted one.
-    strangers: BTreeMap<NodeId, Stranger>,
+    strangers: VecMap<NodeId, Stranger>,
     /// This server's own life is not admitted: it was founded by nobody and added by nobody yet, or
     /// someone who must know has said so.
     turned_away: bool,

@@ -9,8 +9,8 @@
 use crate::id::{Incarnation, NodeId};
 use crate::raft::quorum;
 use crate::seeded::{Bug, makes};
+use crate::vec_map::{VecMap, VecSet};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// One server and how to reach it.
@@ -42,13 +42,13 @@ pub enum Goal {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Configuration {
     /// The voters; of a joint configuration, the voters to come.
-    pub voters: BTreeSet<NodeId>,
+    pub voters: VecSet<NodeId>,
     /// The voters of before, while a joint configuration is in force; else empty.
-    pub outgoing: BTreeSet<NodeId>,
+    pub outgoing: VecSet<NodeId>,
     /// Servers that receive the log and have no vote.
-    pub learners: BTreeMap<NodeId, Goal>,
+    pub learners: VecMap<NodeId, Goal>,
     /// How to reach each of them.
-    pub members: BTreeMap<NodeId, Member>,
+    pub members: VecMap<NodeId, Member>,
 }
 
 /// A change of the members, as it is asked for.
@@ -156,7 +156,7 @@ impl Configuration {
 
     /// Every voter, of both sets if the configuration is joint, once and in order.
     pub fn all_voters(&self) -> impl Iterator<Item = NodeId> + '_ {
-        self.voters.union(&self.outgoing).copied()
+        self.voters.union(&self.outgoing)
     }
 
     /// Whether those for which `yes` holds decide: a majority of the voters and, if the configuration
@@ -247,7 +247,7 @@ impl Configuration {
     }
 
     /// The configuration in which the lives of founding members are known.
-    pub fn with_lives(&self, lives: &BTreeMap<NodeId, Incarnation>) -> Self {
+    pub fn with_lives(&self, lives: &VecMap<NodeId, Incarnation>) -> Self {
         let mut next = self.clone();
         for member in next.members.values_mut() {
             if let (Incarnation::UNKNOWN, Some(life)) = (member.incarnation, lives.get(&member.id))

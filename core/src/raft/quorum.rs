@@ -2,11 +2,11 @@
 
 use crate::id::NodeId;
 use crate::seeded::{Bug, makes};
-use std::collections::BTreeSet;
+use crate::vec_map::VecSet;
 
 /// Whether more than half of `voters` say yes. An empty set agrees to everything: it is the outgoing
 /// half of a configuration that is not joint.
-pub fn has_majority(voters: &BTreeSet<NodeId>, yes: impl Fn(NodeId) -> bool) -> bool {
+pub fn has_majority(voters: &VecSet<NodeId>, yes: impl Fn(NodeId) -> bool) -> bool {
     let count = voters.iter().filter(|voter| yes(**voter)).count();
     if makes(Bug::HalfIsMajority) {
         return count * 2 >= voters.len();
@@ -16,7 +16,7 @@ pub fn has_majority(voters: &BTreeSet<NodeId>, yes: impl Fn(NodeId) -> bool) -> 
 
 /// The largest value that more than half of `voters` have reached; `None` for an empty set.
 pub fn majority_value<T: Ord + Copy>(
-    voters: &BTreeSet<NodeId>,
+    voters: &VecSet<NodeId>,
     value: impl Fn(NodeId) -> T,
 ) -> Option<T> {
     let mut values: Vec<T> = voters.iter().map(|voter| value(*voter)).collect();
@@ -34,7 +34,7 @@ pub fn majority_value<T: Ord + Copy>(
 mod tests {
     use super::*;
 
-    fn voters(n: u64) -> BTreeSet<NodeId> {
+    fn voters(n: u64) -> VecSet<NodeId> {
         (1..=n).map(NodeId).collect()
     }
 

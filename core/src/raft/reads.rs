@@ -16,7 +16,8 @@ use crate::raft::progress::Progress;
 use crate::raft::{Follower, Raft, Role};
 use crate::seeded::{Bug, makes};
 use crate::time::Instant;
-use std::collections::{BTreeMap, VecDeque};
+use crate::vec_map::VecMap;
+use std::collections::VecDeque;
 
 /// The caller's name for a read.
 pub type ReadToken = u64;
@@ -246,7 +247,7 @@ impl Reads {
         &mut self,
         configuration: &Configuration,
         id: NodeId,
-        followers: &BTreeMap<NodeId, Progress>,
+        followers: &VecMap<NodeId, Progress>,
     ) {
         let answered = configuration.quorum_value(|voter| match followers.get(&voter) {
             Some(progress) => progress.round,

@@ -15,13 +15,13 @@ use crate::raft::transfer::Transfer;
 use crate::raft::{Raft, Role};
 use crate::seeded::{Bug, makes};
 use crate::time::{ClusterTime, Instant};
-use std::collections::BTreeMap;
+use crate::vec_map::VecMap;
 
 /// A leader's state.
 #[derive(Clone, Debug)]
 pub struct Leader {
     /// The other servers as this leader sees them.
-    pub followers: BTreeMap<NodeId, Progress>,
+    pub followers: VecMap<NodeId, Progress>,
     /// Rounds, and reads that wait for them.
     pub(super) reads: Reads,
     /// When to speak even if there is nothing to say.
@@ -70,7 +70,7 @@ impl Raft {
         let newest = self.log.entry(last).map(|entry| entry.time);
         let time = newest.or(self.snapshot.as_ref().map(|meta| meta.time)).unwrap_or_default();
         self.role = Role::Leader(Leader {
-            followers: BTreeMap::new(),
+            followers: VecMap::new(),
             reads: Reads::new(self.now),
             heartbeat_due: self.now,
             first: last.next(),
@@ -158,7 +158,7 @@ impl Raft {
         let Role::Leader(leader) = &mut self.role else { return };
         let announce = leader.reads.begin_due_round(self.now);
         let round = leader.reads.round();
-        for (node, progress) in &mut leader.followers {
+        for (node, progress) in leader.followers.iter_mut() {
             let compacted = log.term_at(progress.next_index.prev()).is_none();
             if compacted || progress.is_in_snapshot() {
                 // A transfer under way goes on, unless a newer snapshot has taken the place of its own.

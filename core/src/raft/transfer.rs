@@ -73,7 +73,7 @@ impl Raft {
         let Role::Leader(leader) = &self.role else { return None };
         let voters = &self.configuration().voters;
         let up = leader.followers.iter().filter(|(node, _)| voters.contains(node));
-        let up = up.filter(|(node, _)| self.is_up(**node));
+        let up = up.filter(|(node, _)| self.is_up(*node));
         // Of several, the first: the order of nodes is as good as any.
         let fittest = up.rev().max_by_key(|(_, p)| (!p.is_full, p.match_index));
         fittest.map(|(node, _)| *node)

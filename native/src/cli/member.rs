@@ -11,8 +11,8 @@ use raft_core::error::Error;
 use raft_core::id::NodeId;
 use raft_core::raft::membership::{Change, Configuration, Goal, Member};
 use raft_core::request::{Changed, Reply, Request};
+use raft_core::vec_map::VecSet;
 use serde_json::json;
-use std::collections::BTreeSet;
 use std::io::Write;
 use std::time::Duration;
 
@@ -339,7 +339,7 @@ fn in_the_end(configuration: &Configuration) -> Configuration {
             end.voters.remove(&old);
         }
     }
-    end.outgoing = BTreeSet::new();
+    end.outgoing = VecSet::new();
     let (voters, learners) = (end.voters.clone(), end.learners.clone());
     end.members.retain(|id, _| voters.contains(id) || learners.contains_key(id));
     end

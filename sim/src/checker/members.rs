@@ -7,7 +7,7 @@ use crate::checker::violation::{Check, Property, ensure};
 use raft_core::id::{EntryId, Index, NodeId};
 use raft_core::raft::membership::Configuration;
 use raft_core::raft::message::Payload;
-use std::collections::BTreeSet;
+use raft_core::vec_map::VecSet;
 
 /// The configuration in force at an entry.
 pub(super) fn in_force<'a>(
@@ -73,11 +73,11 @@ pub(super) fn has_quorum(configuration: &Configuration, yes: impl Fn(NodeId) -> 
 
 /// Whether every quorum of one configuration has a node in common with every quorum of the other.
 fn overlap(one: &Configuration, other: &Configuration) -> bool {
-    let sets = |configuration: &Configuration| -> Vec<BTreeSet<NodeId>> {
+    let sets = |configuration: &Configuration| -> Vec<VecSet<NodeId>> {
         let both = [configuration.voters.clone(), configuration.outgoing.clone()];
         both.into_iter().filter(|set| !set.is_empty()).collect()
     };
-    let majority = |set: &BTreeSet<NodeId>| set.len() / 2 + 1;
+    let majority = |set: &VecSet<NodeId>| set.len() / 2 + 1;
     sets(one).iter().any(|one| {
         sets(other).iter().any(|other| majority(one) + majority(other) > one.union(other).count())
     })

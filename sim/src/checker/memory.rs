@@ -4,8 +4,9 @@
 use crate::checker::violation::{Broken, Check, Property, ensure};
 use raft_core::id::{EntryId, Index, NodeId, Term, WriteSeq};
 use raft_core::raft::HardState;
+use raft_core::vec_map::VecMap;
 use raft_core::wal::{Durable, Write};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// What is durable, and what is on its way to be.
 #[derive(Clone, Debug, Default)]
@@ -18,7 +19,7 @@ pub(super) struct Memory {
     under_way: VecDeque<Pending>,
     /// For each term, how far the log reached at most while the term was the node's own: an
     /// acknowledgement that leaves late may speak of an earlier term.
-    reached: BTreeMap<Term, Index>,
+    reached: VecMap<Term, Index>,
 }
 
 /// What became of the writes that were on their way to the disk when a node crashed.
@@ -86,7 +87,7 @@ impl Memory {
             self.terms.extend(terms.into_iter().skip(covered));
         }
         let last = self.last();
-        let reached = self.reached.entry(self.hard_state.term).or_default();
+        let reached = self.reached.get_or_insert_with(self.hard_state.term, Default::default);
         *reached = last.max(*reached);
         Ok(())
     }
@@ -148,7 +149,9 @@ impl Memory {
     pub(super) fn reached_in(&self, term: Term) -> Index {
         match term == self.hard_state.term {
             true => self.last(),
-            false => self.reached.range(term..).map(|(_, last)| *last).max().unwrap_or_default(),
+            false => {
+                self.reached.at_least(&term).iter().map(|(_, last)| *last).max().unwrap_or_default()
+            }
         }
     }
 }

@@ -9,11 +9,12 @@ use raft_core::bytes::Bytes;
 use raft_core::config::Limits;
 use raft_core::error::Error;
 use raft_core::id::{ClientId, Index, NodeId, Sequence};
-use raft_core::kv::command::{Command, Condition, Written};
+use raft_core::kv::command::{Command, Condition, Session, Written};
 use raft_core::kv::store::Store;
 use raft_core::raft::message::{Entry, Payload};
+use raft_core::vec_map::VecMap;
 use raft_core::wal::Durable;
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 
 /// States kept for comparison. A node further behind than the oldest is compared again at a later index.
 const STATES_MAX: usize = 512;
@@ -24,21 +25,21 @@ pub(super) struct Truth {
     limits: Limits,
     applied: Index,
     store: Store,
-    /// The newest states, by the entry they follow.
-    states: BTreeMap<Index, Store>,
+    /// The newest states, one for each entry; the last is that of today.
+    states: VecDeque<Store>,
     /// The keys once more, kept in the plainest way: values with their revisions.
-    plain: BTreeMap<Bytes, (Bytes, Index)>,
+    plain: VecMap<Bytes, (Bytes, Index)>,
     /// What each write of a session was answered when it first stood in the log.
-    answers: BTreeMap<(ClientId, Sequence), Result<Written, Error>>,
+    answers: VecMap<ClientId, VecMap<Sequence, Result<Written, Error>>>,
     /// Every write that took effect, in order.
     effects: Vec<Effect>,
     /// The same by key: their places in `effects`.
-    by_key: BTreeMap<Bytes, Vec<usize>>,
+    by_key: VecMap<Bytes, Vec<usize>>,
 }
 
 impl Truth {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, states: BTreeMap::from([(Index(0), Store::default())]), ..Self::default() }
+        Self { limits, states: VecDeque::from([Store::default()]), ..Self::default() }
     }
 
     /// The next entry is committed.
@@ -49,9 +50,9 @@ impl Truth {
                 postcard::from_bytes(bytes).expect("a leader's command is readable");
             self.carry_out(&command, sometimes)?;
         }
-        self.states.insert(self.applied, self.store.clone());
+        self.states.push_back(self.store.clone());
         if self.states.len() > STATES_MAX {
-            self.states.pop_first();
+            self.states.pop_front();
         }
         Ok(())
     }
@@ -61,8 +62,9 @@ impl Truth {
         let Command { session, write } = command;
         let index = self.applied;
         let result = self.store.apply(index, command, &self.limits);
-        let name = session.map(|session| (session.client, session.sequence));
-        let before = name.and_then(|name| self.answers.get(&name));
+        let before = session
+            .as_ref()
+            .and_then(|session| self.answers.get(&session.client)?.get(&session.sequence));
         let forgotten = matches!(result, Err(Error::SessionExpired | Error::SequencePassed));
         sometimes.hit_if(before.is_some() && !forgotten, Point::RetryRemembered);
         sometimes.hit_if(result == Err(Error::SequencePassed), Point::SequencePassed);
@@ -83,10 +85,15 @@ impl Truth {
                 format!("entry {index} is a new write and leads to {result:?}, not {plain:?}")
             })?;
             if let Ok(Written { existed, .. }) = result {
-                self.by_key.entry(write.key().clone()).or_default().push(self.effects.len());
+                self.by_key
+                    .get_or_insert_with(write.key().clone(), Default::default)
+                    .push(self.effects.len());
                 self.effects.push(Effect { index, key: write.key().clone(), call, existed });
             }
-            self.answers.extend(name.map(|name| (name, result)));
+            if let Some(Session { client, sequence, .. }) = *session {
+                let answers = self.answers.get_or_insert_with(client, VecMap::new);
+                answers.insert(sequence, result);
+            }
         }
         let plainly = self.store.iter().zip(&self.plain).all(|(item, (key, (value, revision)))| {
             item.key == *key && item.value.as_ref() == Some(value) && item.modified == *revision
@@ -130,7 +137,8 @@ impl Truth {
 
     /// State Machine Safety: after the same entries, the same state.
     pub(super) fn check_state(&self, node: NodeId, applied: Index, store: &Store) -> Check {
-        let known = self.states.get(&applied);
+        let age = self.applied.0.checked_sub(applied.0);
+        let known = age.and_then(|age| self.states.iter().nth_back(age as usize));
         ensure(known.is_none_or(|known| known == store), Property::StateMachineSafety, || {
             format!("node {node} has another state after entry {applied} than the log makes of it")
         })

@@ -7,7 +7,7 @@ use raft_core::raft::log::Log;
 use raft_core::raft::membership::Configuration;
 use raft_core::raft::progress::Progress;
 use raft_core::replica::Replica;
-use std::collections::BTreeMap;
+use raft_core::vec_map::VecMap;
 
 /// What the checker sees of a node.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +19,7 @@ pub struct View<'a> {
     /// Its vote in that term.
     pub vote: Option<NodeId>,
     /// If it leads, the others as it sees them.
-    pub leads: Option<&'a BTreeMap<NodeId, Progress>>,
+    pub leads: Option<&'a VecMap<NodeId, Progress>>,
     /// Its commit index.
     pub commit: Index,
     /// The last entry it has applied.

@@ -10,7 +10,7 @@ use raft_core::bytes::Bytes;
 use raft_core::id::NodeId;
 use raft_core::kv::command::Condition;
 use raft_core::replica::Input;
-use std::collections::BTreeSet;
+use raft_core::vec_map::VecSet;
 use std::time::Duration;
 
 impl Sim {
@@ -50,7 +50,7 @@ impl Sim {
                 Ok(())
             }
             Command::IsolateLeader => self.each(Self::is_leader, |sim, place| {
-                sim.split(&BTreeSet::from([sim.nodes[place].id]));
+                sim.split(&VecSet::from([sim.nodes[place].id]));
                 Ok(())
             }),
             Command::DeafenLeader => self.each(Self::is_leader, |sim, place| {
@@ -225,7 +225,7 @@ impl Sim {
         self.run(place, false)
     }
 
-    fn split(&mut self, side: &BTreeSet<NodeId>) {
+    fn split(&mut self, side: &VecSet<NodeId>) {
         let nodes = 1..=self.nodes.len() as u64;
         for from in nodes.clone().map(NodeId) {
             for to in nodes.clone().map(NodeId) {

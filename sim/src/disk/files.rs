@@ -4,8 +4,9 @@ use crate::random::Random;
 use crate::sometimes::{Point, Sometimes};
 use raft_core::bytes::Bytes;
 use raft_core::id::EntryId;
+use raft_core::vec_map::VecMap;
 use raft_core::wal::{self, Damage, Op, Replayed, SEGMENT_HEADER_BYTES};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -16,8 +17,8 @@ const SPARES_MAX: usize = 2;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Files {
     pub(super) identity: Identity,
-    pub(super) segments: BTreeMap<u64, Arc<Vec<u8>>>,
-    pub(super) snapshots: BTreeMap<EntryId, Bytes>,
+    pub(super) segments: VecMap<u64, Arc<Vec<u8>>>,
+    pub(super) snapshots: VecMap<EntryId, Bytes>,
     pub(super) spares: VecDeque<Arc<Vec<u8>>>,
 }
 
@@ -51,7 +52,7 @@ impl Files {
                 sometimes.hit_if(self.spares.iter().any(fits), Point::SegmentRecycled);
             }
             Op::Retire { segment, .. } => {
-                let first = self.segments.first_key_value();
+                let first = self.segments.first();
                 sometimes.hit_if(first.is_some_and(|(n, _)| n < segment), Point::SegmentRetired);
             }
             Op::StoreSnapshot { .. } | Op::Write { .. } => {}
@@ -92,18 +93,17 @@ impl Files {
         random: &mut Random,
     ) {
         self.snapshots.retain(|name, _| Some(*name) == snapshot || random.chance(500_000));
-        let old = self.segments.range(..segment).count();
+        let old = self.segments.keys().filter(|number| **number < segment).count();
         self.retire(segment, random.between(0, old as u64) as usize);
     }
 
     /// At most `most` of the segments below `segment` become spares.
     fn retire(&mut self, segment: u64, most: usize) {
         for _ in 0..most {
-            let Some(first) = self.segments.first_entry().filter(|first| *first.key() < segment)
-            else {
+            if self.segments.first().is_none_or(|(number, _)| *number >= segment) {
                 break;
-            };
-            self.spares.push_back(first.remove());
+            }
+            self.spares.extend(self.segments.pop_first().map(|(_, bytes)| bytes));
         }
         let needless = self.spares.len().saturating_sub(SPARES_MAX);
         self.spares.drain(..needless);
@@ -137,7 +137,7 @@ impl Files {
     /// Removes the traces of a write that was never confirmed.
     pub(super) fn repair(&mut self, tail: &wal::Tail) {
         let last = tail.segments.last().map_or(0, |(number, _)| *number);
-        self.segments.split_off(&(last + 1));
+        self.segments.retain(|number, _| *number <= last);
         if let Some(segment) = self.segments.get_mut(&last) {
             let offset = tail.offset.max(SEGMENT_HEADER_BYTES) as usize;
             Arc::make_mut(segment)[offset..].fill(0);

@@ -6,7 +6,7 @@ use crate::random::{Purpose, Random};
 use raft_core::id::NodeId;
 use raft_core::raft::membership::Goal;
 use raft_core::time::Instant;
-use std::collections::BTreeSet;
+use raft_core::vec_map::VecSet;
 use std::time::Duration;
 
 /// Most rounds of a restart storm.
@@ -114,9 +114,9 @@ fn draw(kinds: &[(u32, Kind)], mut number: u64) -> Kind {
 }
 
 /// Nodes that can stay down for ever: fewer than half of the founders, and any of those that wait.
-fn some_minority(options: &Options, random: &mut Random) -> BTreeSet<NodeId> {
+fn some_minority(options: &Options, random: &mut Random) -> VecSet<NodeId> {
     let spares = nodes(options).filter(|node| node.0 > options.nodes);
-    let mut some: BTreeSet<NodeId> = spares.filter(|_| random.chance(300_000)).collect();
+    let mut some: VecSet<NodeId> = spares.filter(|_| random.chance(300_000)).collect();
     for _ in 0..random.between(0, options.nodes.div_ceil(2) - 1) {
         some.insert(NodeId(random.between(1, options.nodes)));
     }
@@ -204,12 +204,12 @@ fn storm(
 }
 
 /// Links that are cut so that nodes see different parts of the cluster.
-fn mesh(options: &Options, random: &mut Random, hub: NodeId) -> BTreeSet<(NodeId, NodeId)> {
+fn mesh(options: &Options, random: &mut Random, hub: NodeId) -> VecSet<(NodeId, NodeId)> {
     let all: Vec<NodeId> = nodes(options).collect();
     let shape = random.below(4);
     let sides: Vec<bool> = all.iter().map(|_| random.chance(500_000)).collect();
     let dense = random.pick(&[200_000, 500_000, 800_000]);
-    let mut links = BTreeSet::new();
+    let mut links = VecSet::new();
     for (place, one) in all.iter().enumerate() {
         for (other_place, other) in all.iter().enumerate().skip(place + 1) {
             let is_cut = match shape {

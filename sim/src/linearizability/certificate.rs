@@ -9,7 +9,7 @@ use crate::linearizability::{Call, Operation, Outcome};
 use raft_core::bytes::Bytes;
 use raft_core::id::Index;
 use raft_core::kv::command::Condition;
-use std::collections::BTreeMap;
+use raft_core::vec_map::VecMap;
 
 /// A write that took effect, as the log says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,9 +38,9 @@ pub struct Unknown {
 /// # Errors
 /// A sentence about the first operation, in the order of returning, that did not.
 pub fn certify(history: &[Operation], effects: &[Effect]) -> Result<Unknown, String> {
-    let mut by_key: BTreeMap<&Bytes, Vec<&Effect>> = BTreeMap::new();
+    let mut by_key: VecMap<&Bytes, Vec<&Effect>> = VecMap::new();
     for effect in effects {
-        by_key.entry(&effect.key).or_default().push(effect);
+        by_key.get_or_insert_with(&effect.key, Default::default).push(effect);
     }
     let of_key = |key: &Bytes| by_key.get(key).map(Vec::as_slice).unwrap_or_default();
     // At one moment calls come before returns: operations that touch are taken to overlap.
@@ -54,7 +54,7 @@ pub fn certify(history: &[Operation], effects: &[Effect]) -> Result<Unknown, Str
     // The latest place of those that have returned, and what it was when each operation began.
     let mut latest = Index(0);
     let mut floors = vec![Index(0); history.len()];
-    let mut claimed: BTreeMap<Index, usize> = BTreeMap::new();
+    let mut claimed: VecMap<Index, usize> = VecMap::new();
     for (_, is_return, number) in moments {
         if !is_return {
             floors[number] = latest;
@@ -126,7 +126,7 @@ fn explain_the_rest(
     history: &[Operation],
     floors: &[Index],
     effects: &[Effect],
-    claimed: &BTreeMap<Index, usize>,
+    claimed: &VecMap<Index, usize>,
 ) -> Result<Unknown, String> {
     let mut unknown: Vec<(&Operation, Index)> = history
         .iter()

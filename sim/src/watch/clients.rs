@@ -8,11 +8,11 @@ use raft_core::raft::Raft;
 use raft_core::raft::event::RoleName;
 use raft_core::replica::{Effects, PeerBody};
 use raft_core::request::{Consistency, Copies, Reply, Request, Response};
-use std::collections::BTreeMap;
+use raft_core::vec_map::VecMap;
 
 /// Reads and writes that a node has taken in and not answered.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Questions(BTreeMap<Ticket, Question>);
+pub(super) struct Questions(VecMap<Ticket, Question>);
 
 #[derive(Clone, Copy, Debug)]
 struct Question {

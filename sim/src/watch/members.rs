@@ -7,14 +7,14 @@ use raft_core::id::{Incarnation, Index, NodeId, Term};
 use raft_core::raft::Raft;
 use raft_core::raft::event::{Event, RoleName};
 use raft_core::raft::membership::{Configuration, Refusal};
-use std::collections::BTreeSet;
+use raft_core::vec_map::VecSet;
 
 /// What must be remembered of the members.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Members {
-    removed: BTreeSet<NodeId>,
+    removed: VecSet<NodeId>,
     /// Members that were found to have forgotten everything, and have no vote since.
-    lost: BTreeSet<NodeId>,
+    lost: VecSet<NodeId>,
     /// In which term two sets of voters began to decide together.
     joint_since: Option<Term>,
 }
@@ -79,7 +79,7 @@ impl Watch {
             s.hit(if voted { Point::VoterRemoved } else { Point::LearnerRemoved });
             members.removed.insert(*removed);
         }
-        for promoted in after.voters.difference(&before.voters) {
+        for promoted in after.voters.iter().filter(|voter| !before.voters.contains(voter)) {
             s.hit(Point::LearnerPromoted);
             s.hit_if(members.lost.remove(promoted), Point::MemberBack);
         }

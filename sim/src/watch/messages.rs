@@ -52,7 +52,7 @@ impl Watch {
         let Place::Node(to) = flight.to else { return };
         let Some(replica) = nodes[place(to)].replica() else { return };
         if let Place::Node(from) = flight.from {
-            let newest = self.newest.entry((from, to)).or_default();
+            let newest = self.newest.get_or_insert_with((from, to), Default::default);
             self.sometimes.hit_if(*newest > flight.id, Point::Overtaken);
             *newest = flight.id.max(*newest);
             let crashed_at = self.nodes[place(from)].crashed_at;

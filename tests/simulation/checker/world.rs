@@ -11,10 +11,11 @@ use raft_core::raft::message::{Body, Entry, Message, Payload};
 use raft_core::raft::progress::Progress;
 use raft_core::replica::{Effects, Envelope, PeerBody};
 use raft_core::time::ClusterTime;
+use raft_core::vec_map::{VecMap, VecSet};
 use raft_core::wal::{Durable, Write};
 use raft_sim::Sometimes;
 use raft_sim::checker::{Check, Checker, Property, View};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 pub(crate) fn broken(check: Check) -> Property {
     check.expect_err("the checker believed a lie").property
@@ -29,7 +30,7 @@ pub(crate) fn configuration(term: u64, configuration: &Configuration) -> Entry {
 }
 
 pub(crate) fn voters(ids: &[u64]) -> Configuration {
-    let voters: BTreeSet<NodeId> = ids.iter().copied().map(NodeId).collect();
+    let voters: VecSet<NodeId> = ids.iter().copied().map(NodeId).collect();
     Configuration { voters, ..Configuration::default() }
 }
 
@@ -76,7 +77,7 @@ impl Node {
 pub(crate) struct World {
     pub(crate) checker: Checker,
     pub(crate) configuration: Configuration,
-    pub(crate) followers: BTreeMap<NodeId, Progress>,
+    pub(crate) followers: VecMap<NodeId, Progress>,
     limits: Limits,
     /// Every node as it was shown last.
     nodes: BTreeMap<u64, Node>,
@@ -100,7 +101,7 @@ impl World {
             checker: Checker::new(configuration.clone(), limits.clone()),
             limits,
             configuration,
-            followers: BTreeMap::new(),
+            followers: VecMap::new(),
             nodes: (1..=3).map(|id| (id, Node::new(id, 0, &[]))).collect(),
             writes: 0,
         };
@@ -257,7 +258,7 @@ fn view<'a>(
     node: &'a Node,
     log: &'a Log,
     configuration: &'a Configuration,
-    followers: &'a BTreeMap<NodeId, Progress>,
+    followers: &'a VecMap<NodeId, Progress>,
 ) -> View<'a> {
     View {
         node: NodeId(node.id),

@@ -81,7 +81,7 @@ impl Live {
         let best = self.best(at);
         let is_member = |id: NodeId| best.is_none_or(|seen| seen.members.members.contains_key(&id));
         let is_heard = |node: &Node| node.spell_at(at).role != Role::Silent;
-        let shown = self.nodes.iter().filter(|(id, node)| is_member(**id) || is_heard(node));
+        let shown = self.nodes.iter().filter(|(id, node)| is_member(*id) || is_heard(node));
         shown.map(|(id, _)| *id).collect()
     }
 

@@ -6,7 +6,8 @@ use crate::scene::Kind;
 use raft_core::id::{NodeId, Term};
 use raft_core::sighting::{self, Sent};
 use raft_core::time::Instant;
-use std::collections::{BTreeMap, VecDeque};
+use raft_core::vec_map::VecMap;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// How long a message is shown under way. A real one takes less than a screen needs to show it.
@@ -28,7 +29,7 @@ pub(super) fn before(now: Instant) -> Instant {
 pub(super) struct Samples {
     arrows: VecDeque<Arrow>,
     /// When the last was shown, of each kind between each two nodes.
-    last: BTreeMap<(NodeId, NodeId, &'static str, Option<bool>), Instant>,
+    last: VecMap<(NodeId, NodeId, &'static str, Option<bool>), Instant>,
     next: u64,
     /// Whether some have been forgotten.
     forgot: bool,

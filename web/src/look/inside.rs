@@ -147,7 +147,7 @@ fn up(run: &Run, node: &Node, replica: &Replica) -> Vec<Fact> {
 fn followers(run: &Run, node: &Node, raft: &Raft) -> Vec<Fact> {
     let raft::Role::Leader(leader) = raft.role() else { return Vec::new() };
     let now = node.time(run.sim().now());
-    let follower = |(id, progress): (&NodeId, &raft::progress::Progress)| {
+    let follower = |(id, progress): &(NodeId, raft::progress::Progress)| {
         let sends = match progress.mode {
             Mode::Probe { .. } => "asks where the logs agree",
             Mode::Replicate => "sends as entries come",

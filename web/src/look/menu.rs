@@ -7,8 +7,8 @@ use crate::scene::{Link, Message, Node, Role, Scene, Standing};
 use crate::session::{NODES_MAX, print_commands};
 use raft_core::id::NodeId;
 use raft_core::raft::membership::Goal;
+use raft_core::vec_map::VecSet;
 use raft_sim::{Command, Fate};
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// A clock that is right, in millionths.
@@ -283,7 +283,7 @@ fn rejoin(node: &Node) -> Vec<Command> {
 }
 
 /// The most nodes that are not a majority, the leader among them: the split from which most is learnt.
-fn minority(scene: &Scene) -> BTreeSet<NodeId> {
+fn minority(scene: &Scene) -> VecSet<NodeId> {
     let ids: Vec<NodeId> = scene.nodes.iter().map(|node| node.id).collect();
     let leader = scene.leader().map(|leader| leader.id);
     let first = ids.iter().position(|id| Some(*id) == leader).unwrap_or_default();

@@ -4,8 +4,8 @@ use super::{Page, Result, report};
 use crate::live::{Door, Live};
 use raft_core::id::NodeId;
 use raft_core::time::Instant;
+use raft_core::vec_map::VecMap;
 use raft_core::wire::{Frame, Hello, VERSION};
-use std::collections::BTreeMap;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 use web_sys::js_sys::{ArrayBuffer, Uint8Array};
@@ -23,7 +23,7 @@ pub(super) struct Attached {
     pub(super) live: Live,
     /// Where it attached; `None` for what was recorded.
     door: Option<Door>,
-    lines: BTreeMap<String, Line>,
+    lines: VecMap<String, Line>,
     /// When it began, by the browser's clock.
     began_ms: f64,
     /// Why a node turned the page away, if one did.
@@ -66,7 +66,7 @@ impl Attached {
 
     /// What was recorded, with nobody to listen to.
     pub(super) fn recorded(live: Live) -> Self {
-        let lines = BTreeMap::new();
+        let lines = VecMap::new();
         Self { live, door: None, lines, began_ms: 0.0, refusal: String::new() }
     }
 

@@ -6,9 +6,9 @@
 use raft_core::id::NodeId;
 use raft_core::kv::command::Condition;
 use raft_core::raft::membership::Goal;
+use raft_core::vec_map::VecSet;
 use raft_sim::faults::{DELAY_MAX, RATE_PPM_MAX, RATE_PPM_MIN};
 use raft_sim::{Command, Fate};
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// The highest number of a node in a link: the largest cluster that the simulator takes from outside.
@@ -130,7 +130,7 @@ pub(super) fn read(text: &str) -> Option<Command> {
         ("heal", [from, to]) => Command::Heal { from: node(from)?, to: node(to)? },
         ("healall", []) => Command::HealAll,
         ("split", ids) => {
-            Command::Split(ids.iter().map(|id| node(id)).collect::<Option<BTreeSet<NodeId>>>()?)
+            Command::Split(ids.iter().map(|id| node(id)).collect::<Option<VecSet<NodeId>>>()?)
         }
         ("isolateleader", []) => Command::IsolateLeader,
         ("deafenleader", []) => Command::DeafenLeader,
