@@ -7,7 +7,7 @@ use crate::raft::change::Outlook;
 use crate::raft::reads::{ConfirmedRead, ReadToken};
 use crate::request::Response;
 use crate::time::Instant;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// Where an answer goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,21 +47,25 @@ pub(super) struct Handover {
     pub(super) due: Instant,
 }
 
+/// What waits by rising names, and is mostly taken in their order: then neither takes long, however many wait.
+#[derive(Clone, Debug)]
+struct Queue<K, V>(VecDeque<(K, V)>);
+
 #[derive(Clone, Debug, Default)]
 pub(super) struct Waiting {
     /// Writes in the log of this leader's term, by their place.
-    writes: BTreeMap<EntryId, (Origin, bool)>,
+    writes: Queue<EntryId, (Origin, bool)>,
     /// Changes of the members in the log of this leader's term, by their place.
-    changes: BTreeMap<EntryId, (Origin, Outlook)>,
+    changes: Queue<EntryId, (Origin, Outlook)>,
     transfers: Vec<Handover>,
     /// Reads that wait for the leader's word, by their token, with who led when they were asked.
-    reads: BTreeMap<ReadToken, (Origin, Read, (NodeId, Term))>,
+    reads: Queue<ReadToken, (Origin, Read, (NodeId, Term))>,
     next_read: ReadToken,
     /// Reads that wait for the state to be applied so far.
     confirmed: VecDeque<ConfirmedRead>,
     counting: Vec<Counting>,
     /// By this node's own ticket; older ones first, and so due first.
-    passed_on: BTreeMap<Ticket, PassedOn>,
+    passed_on: Queue<Ticket, PassedOn>,
     next_passed_on: Ticket,
     /// This node's own sessions with no write under way.
     sessions: Vec<Session>,
@@ -82,32 +86,32 @@ impl Waiting {
     /// When the next of them must be looked at.
     pub(super) fn deadline(&self) -> Instant {
         let counting = self.counting.iter().map(|counting| counting.due).min();
-        let passed_on = self.passed_on.values().next().map(|passed_on| passed_on.due);
+        let passed_on = self.passed_on.0.front().map(|(_, passed_on)| passed_on.due);
         let transfers = self.transfers.iter().map(|handover| handover.due).min();
         let passed_on = passed_on.into_iter().chain(transfers).min();
         counting.unwrap_or(Instant::MAX).min(passed_on.unwrap_or(Instant::MAX))
     }
 
     pub(super) fn write(&mut self, id: EntryId, origin: Origin, count_copies: bool) {
-        self.writes.insert(id, (origin, count_copies));
+        self.writes.push(id, (origin, count_copies));
     }
 
     pub(super) fn take_write(&mut self, id: EntryId) -> Option<(Origin, bool)> {
-        self.writes.remove(&id)
+        self.writes.take(id)
     }
 
     pub(super) fn change(&mut self, id: EntryId, origin: Origin, outlook: Outlook) {
-        self.changes.insert(id, (origin, outlook));
+        self.changes.push(id, (origin, outlook));
     }
 
     pub(super) fn take_change(&mut self, id: EntryId) -> Option<(Origin, Outlook)> {
-        self.changes.remove(&id)
+        self.changes.take(id)
     }
 
     /// Writes and changes whose fate a leader that was can no longer tell.
     pub(super) fn take_proposed(&mut self) -> Vec<Origin> {
-        let writes = std::mem::take(&mut self.writes).into_values().map(|(origin, _)| origin);
-        let changes = std::mem::take(&mut self.changes).into_values().map(|(origin, _)| origin);
+        let writes = self.writes.0.drain(..).map(|(_, (origin, _))| origin);
+        let changes = self.changes.0.drain(..).map(|(_, (origin, _))| origin);
         writes.chain(changes).collect()
     }
 
@@ -121,7 +125,7 @@ impl Waiting {
 
     pub(super) fn read(&mut self, origin: Origin, read: Read, leader: (NodeId, Term)) -> ReadToken {
         self.next_read += 1;
-        self.reads.insert(self.next_read, (origin, read, leader));
+        self.reads.push(self.next_read, (origin, read, leader));
         self.next_read
     }
 
@@ -133,7 +137,7 @@ impl Waiting {
     pub(super) fn take_confirmed(&mut self, applied: Index) -> Vec<(Origin, Read)> {
         let mut ready = Vec::new();
         while let Some(read) = self.confirmed.pop_front_if(|read| read.index <= applied) {
-            let read = self.reads.remove(&read.token);
+            let read = self.reads.take(read.token);
             ready.extend(read.map(|(origin, read, _)| (origin, read)));
         }
         ready
@@ -143,10 +147,10 @@ impl Waiting {
     /// first, so if the first is of today all are.
     pub(super) fn take_lost_reads(&mut self, leader: Option<(NodeId, Term)>) -> Vec<Origin> {
         let mut lost = Vec::new();
-        while let Some(first) = self.reads.first_entry()
-            && Some(first.get().2) != leader
-        {
-            lost.push(first.remove().0);
+        let is_lost =
+            |(_, read): &mut (ReadToken, (Origin, Read, (NodeId, Term)))| Some(read.2) != leader;
+        while let Some((_, (origin, ..))) = self.reads.0.pop_front_if(is_lost) {
+            lost.push(origin);
         }
         lost
     }
@@ -161,7 +165,7 @@ impl Waiting {
 
     pub(super) fn pass_on(&mut self, passed_on: PassedOn) -> Ticket {
         self.next_passed_on = self.next_passed_on.next();
-        self.passed_on.insert(self.next_passed_on, passed_on);
+        self.passed_on.push(self.next_passed_on, passed_on);
         self.next_passed_on
     }
 
@@ -177,7 +181,7 @@ impl Waiting {
         ticket: Ticket,
         response: Response,
     ) -> Option<(Ticket, Response)> {
-        let PassedOn { ticket, lent, .. } = self.passed_on.remove(&ticket)?;
+        let PassedOn { ticket, lent, .. } = self.passed_on.take(ticket)?;
         let nothing_done = |error: &Error| error.is_retriable() || *error == Error::DiskFull;
         let unknown = matches!(&response, Err(error) if nothing_done(error))
             || (lent.is_some() && response == Err(Error::SessionExpired));
@@ -196,14 +200,37 @@ impl Waiting {
         leader: Option<(NodeId, Term)>,
         now: Instant,
     ) -> Vec<PassedOn> {
-        let oldest = self.passed_on.values().next();
-        if oldest.is_none_or(|oldest| oldest.due > now && Some(oldest.leader) == leader) {
+        let oldest = self.passed_on.0.front();
+        if oldest.is_none_or(|(_, oldest)| oldest.due > now && Some(oldest.leader) == leader) {
             return Vec::new();
         }
         let lost = |passed_on: &PassedOn| passed_on.due <= now || Some(passed_on.leader) != leader;
-        self.passed_on
-            .extract_if(.., |_, passed_on| lost(passed_on))
-            .map(|(_, lost)| lost)
-            .collect()
+        let all = self.passed_on.0.iter().map(|(_, passed_on)| *passed_on);
+        let taken = all.filter(|passed_on| lost(passed_on)).collect();
+        self.passed_on.0.retain(|(_, passed_on)| !lost(passed_on));
+        taken
+    }
+}
+
+impl<K: Ord, V> Queue<K, V> {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Adds what has a higher name than all before it.
+    fn push(&mut self, name: K, value: V) {
+        debug_assert!(self.0.back().is_none_or(|(last, _)| *last < name), "names rise");
+        self.0.push_back((name, value));
+    }
+
+    fn take(&mut self, name: K) -> Option<V> {
+        let place = self.0.binary_search_by(|(own, _)| own.cmp(&name)).ok()?;
+        self.0.remove(place).map(|(_, value)| value)
+    }
+}
+
+impl<K, V> Default for Queue<K, V> {
+    fn default() -> Self {
+        Self(VecDeque::new())
     }
 }
