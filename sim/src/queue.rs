@@ -4,7 +4,6 @@ use crate::faults::Command;
 use crate::network::Flight;
 use raft_core::id::NodeId;
 use raft_core::time::Instant;
-use std::collections::BTreeMap;
 
 /// Something that is going to happen.
 #[derive(Clone, Debug)]
@@ -30,7 +29,8 @@ pub(crate) type Key = (Instant, u64);
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Queue {
-    events: BTreeMap<Key, Event>,
+    /// The next one last: what is asked for is mostly soon, and moves few of the others.
+    events: Vec<(Key, Event)>,
     asked: u64,
 }
 
@@ -38,27 +38,29 @@ impl Queue {
     pub(crate) fn at(&mut self, time: Instant, event: Event) -> Key {
         self.asked += 1;
         let key = (time, self.asked);
-        self.events.insert(key, event);
+        let later = self.events.partition_point(|(other, _)| *other > key);
+        self.events.insert(later, (key, event));
         key
     }
 
     /// Takes an event back. Does nothing if it has happened.
     pub(crate) fn cancel(&mut self, key: Option<Key>) {
-        if let Some(key) = key {
-            self.events.remove(&key);
+        let place = key.map(|key| self.events.binary_search_by(|(own, _)| key.cmp(own)));
+        if let Some(Ok(place)) = place {
+            self.events.remove(place);
         }
     }
 
     pub(crate) fn next_at(&self) -> Option<Instant> {
-        self.events.first_key_value().map(|((time, _), _)| *time)
+        self.events.last().map(|((time, _), _)| *time)
     }
 
     pub(crate) fn pop(&mut self) -> Option<(Instant, Event)> {
-        self.events.pop_first().map(|((time, _), event)| (time, event))
+        self.events.pop().map(|((time, _), event)| (time, event))
     }
 
     pub(crate) fn next_flight(&self) -> Option<&Flight> {
-        match self.events.first_key_value() {
+        match self.events.last() {
             Some((_, Event::Arrive(flight))) => Some(flight),
             _ => None,
         }
@@ -67,15 +69,15 @@ impl Queue {
     /// Takes a message off its way, if it is on it.
     pub(crate) fn take_flight(&mut self, id: u64) -> Option<Box<Flight>> {
         let is_it = |event: &Event| matches!(event, Event::Arrive(flight) if flight.id == id);
-        let key = *self.events.iter().find(|(_, event)| is_it(event))?.0;
-        match self.events.remove(&key)? {
+        let place = self.events.iter().position(|(_, event)| is_it(event))?;
+        match self.events.remove(place).1 {
             Event::Arrive(flight) => Some(flight),
             _ => None,
         }
     }
 
     pub(crate) fn flights(&self) -> impl Iterator<Item = &Flight> {
-        self.events.values().filter_map(|event| match event {
+        self.events.iter().rev().filter_map(|(_, event)| match event {
             Event::Arrive(flight) => Some(&**flight),
             _ => None,
         })

@@ -261,35 +261,43 @@ impl<'a> Search<'a> {
     }
 }
 
+/// What a history says of a value.
+#[derive(Default)]
+struct Spoken {
+    writers: u32,
+    /// When it was first read, and its revision.
+    first_read: Option<(u64, Index)>,
+    is_condition: bool,
+}
+
 /// What is to be put into the order. If nobody else wrote a value, whoever read it tells when its write of
 /// unknown outcome had taken effect, and as which revision.
 fn candidates<'a>(operations: &[&'a Operation]) -> Vec<Candidate<'a>> {
-    let mut writers: BTreeMap<&Bytes, u32> = BTreeMap::new();
-    let mut readers: BTreeMap<&Bytes, (u64, Index)> = BTreeMap::new();
+    let mut spoken: BTreeMap<&Bytes, Spoken> = BTreeMap::new();
     for operation in operations {
         if let Call::Set { value, .. } = &operation.call {
-            *writers.entry(value).or_default() += 1;
+            spoken.entry(value).or_default().writers += 1;
+        }
+        if let Call::Set { condition: Condition::Value(value), .. }
+        | Call::Delete { condition: Condition::Value(value) } = &operation.call
+        {
+            spoken.entry(value).or_default().is_condition = true;
         }
         if let (Some(Outcome::Value { value, revision }), Some(at)) =
             (&operation.result, operation.returned)
         {
-            let first = readers.entry(value).or_insert((at, *revision));
-            *first = (*first).min((at, *revision));
+            let first = &mut spoken.entry(value).or_default().first_read;
+            *first = Some(first.unwrap_or((at, *revision)).min((at, *revision)));
         }
     }
-    let conditions = operations.iter().filter_map(|operation| match &operation.call {
-        Call::Set { condition: Condition::Value(value), .. }
-        | Call::Delete { condition: Condition::Value(value) } => Some(value),
-        _ => None,
-    });
-    let spoken_of: BTreeSet<&Bytes> = conditions.chain(readers.keys().copied()).collect();
     let candidate = |operation: &&'a Operation| {
-        let unseen =
-            matches!(&operation.call, Call::Set { value, .. } if !spoken_of.contains(value));
-        let (by, revision) = match (&operation.call, &operation.result) {
-            (Call::Set { value, .. }, None) if writers[value] == 1 => readers
-                .get(value)
-                .map_or((None, None), |(at, revision)| (Some(*at), Some(*revision))),
+        let of_value = match &operation.call {
+            Call::Set { value, .. } => spoken.get(value),
+            Call::Delete { .. } | Call::Get => None,
+        };
+        let unseen = of_value.is_some_and(|of| of.first_read.is_none() && !of.is_condition);
+        let (by, revision) = match (of_value, &operation.result) {
+            (Some(of), None) if of.writers == 1 => of.first_read.unzip(),
             (_, Some(Outcome::Written { revision, .. })) => (operation.returned, Some(*revision)),
             _ => (operation.returned, None),
         };
