@@ -237,6 +237,12 @@ impl Sim {
         self.network.trouble(Place::Node(from), Place::Node(to))
     }
 
+    /// How much longer than usual every message takes, and how many in a million are lost, as far as commands
+    /// say of all links alike.
+    pub fn trouble_of_all(&self) -> (Duration, u32) {
+        self.network.trouble_of_all()
+    }
+
     /// Whether lines of trace are kept for [`Sim::trace`]. They are not at first.
     pub fn keep_trace(&mut self, keep: bool) {
         self.trace.keep(keep);

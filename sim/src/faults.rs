@@ -64,6 +64,8 @@ pub enum Command {
     HealAll,
     /// Messages are lost this many times in a million, or as the options say if `None`.
     Lose(Option<u32>),
+    /// Every message takes this much longer, up to [`DELAY_MAX`]; zero for none.
+    Slow(Duration),
     /// A node's syncs take this long, or as long as the options say if `None`. A sync under way is
     /// measured anew.
     SlowDisk {
@@ -266,7 +268,7 @@ impl Command {
             | Self::FireTimer(_)
             | Self::Abandon(_) => true,
             Self::SetClock { rate_ppm, .. } => u64::from(*rate_ppm) != TRUE_RATE_PPM,
-            Self::SlowLink { by, .. } => !by.is_zero(),
+            Self::Slow(by) | Self::SlowLink { by, .. } => !by.is_zero(),
             Self::LossyLink { ppm, .. } => *ppm > 0,
             Self::Message { fate, .. } => !matches!(fate, Fate::Release | Fate::Deliver),
             Self::Restart(_)

@@ -110,6 +110,8 @@ pub(crate) struct Network {
     random: Random,
     /// What a command said about loss.
     loss_ppm: Option<u32>,
+    /// What a command said that all messages take longer.
+    later: Duration,
     cuts: VecSet<(NodeId, NodeId)>,
     /// What commands said of single links: how much longer they take, and what they lose in a million.
     troubles: VecMap<(NodeId, NodeId), (Duration, u32)>,
@@ -128,6 +130,7 @@ impl Network {
             options,
             random: Random::new(seed, Purpose::Network),
             loss_ppm: None,
+            later: Duration::ZERO,
             cuts: VecSet::new(),
             troubles: VecMap::new(),
             held: Vec::new(),
@@ -186,7 +189,8 @@ impl Network {
         let straggles = self.random.chance(self.options.straggler_ppm);
         let longest = if straggles { straggler_delay_max } else { delay_max };
         let (by, _) = self.trouble(from, to);
-        let mut arrives_at = now + self.random.duration(delay_min, longest.max(delay_min)) + by;
+        let mut arrives_at =
+            now + self.random.duration(delay_min, longest.max(delay_min)) + self.later + by;
         if self.options.in_order {
             let last = self.last_arrival.get_or_insert_with((from, to), Default::default);
             arrives_at = arrives_at.max(*last);
@@ -251,6 +255,15 @@ impl Network {
         }
     }
 
+    /// How much longer every message takes, and how many in a million are lost, as far as commands say.
+    pub(crate) fn trouble_of_all(&self) -> (Duration, u32) {
+        (self.later, self.loss_ppm.unwrap_or_default())
+    }
+
+    pub(crate) fn slow_all(&mut self, by: Duration) {
+        self.later = by.min(DELAY_MAX);
+    }
+
     pub(crate) fn slow(&mut self, from: NodeId, to: NodeId, by: Duration) {
         self.troubles.get_or_insert_with((from, to), Default::default).0 = by.min(DELAY_MAX);
     }
@@ -280,6 +293,7 @@ impl Network {
     pub(crate) fn heal_all(&mut self) {
         self.cuts.clear();
         self.troubles.clear();
+        self.later = Duration::ZERO;
     }
 
     pub(crate) fn lose(&mut self, ppm: Option<u32>) {

@@ -171,6 +171,20 @@ fn slow_link_and_lossy_link_are_so_in_their_direction_only() {
 }
 
 #[test]
+fn all_messages_take_longer_until_all_links_are_healed() {
+    let mut sim = led();
+    let by = Duration::from_secs(1);
+    sim.command(Command::Slow(by));
+    assert_eq!(sim.trouble_of_all(), (by, 0));
+    let last = sim.flights().map(|flight| flight.id).max().unwrap_or_default();
+    until(&mut sim, |sim| sim.flights().filter(|flight| flight.id > last).count() > 1);
+    let sent = sim.flights().filter(|flight| flight.id > last);
+    assert!(sent.into_iter().all(|flight| flight.arrives_at - flight.sent_at > by));
+    sim.command(Command::HealAll);
+    assert_eq!(sim.trouble_of_all(), (Duration::ZERO, 0));
+}
+
+#[test]
 fn fired_timer_is_a_candidacy_at_once() {
     let mut sim = led();
     let other = follower(&sim);

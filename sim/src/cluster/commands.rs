@@ -67,6 +67,10 @@ impl Sim {
                 self.network.lose(ppm);
                 Ok(())
             }
+            Command::Slow(by) => {
+                self.network.slow_all(by);
+                Ok(())
+            }
             Command::SlowDisk { node, sync } => self
                 .each(|sim, place| sim.named(place, node), |sim, place| sim.set_disk(place, sync)),
             Command::FullDisk { node, is_full } => self.each(

@@ -32,6 +32,7 @@ impl fmt::Display for Command {
             Self::HealAll => write!(f, "heal all links"),
             Self::Lose(Some(ppm)) => write!(f, "lose {ppm} messages in a million"),
             Self::Lose(None) => write!(f, "lose messages as usual"),
+            Self::Slow(by) => write!(f, "delay all messages by {} us", by.as_micros()),
             Self::SlowDisk { node, sync: Some(sync) } => {
                 write!(f, "slow the disk of node {node} to {} us a sync", sync.as_micros())
             }
