@@ -1,8 +1,10 @@
 //! A cluster that is watched: from sightings, as nodes show them, to what there is to see.
 
 use raft_core::id::{EntryId, Incarnation, Index, NodeId, Term};
+use raft_core::raft::Raft;
 use raft_core::raft::event::{Event, RoleName, WhyFollower};
-use raft_core::raft::membership::{Configuration, Member};
+use raft_core::raft::membership::{Configuration, Goal, Member};
+use raft_core::replica::Replica;
 use raft_core::request::{FollowerStatus, Status};
 use raft_core::sighting::{Kind, Sent, Sighting};
 use raft_core::time::Instant;
@@ -265,6 +267,20 @@ fn inside_of_a_node_is_what_it_shows_and_why() {
     assert!(!inside::draw(Some(&live.inside(&view(None)))).is_empty());
 }
 
+/// The run that a fork begins with, at its moment.
+fn forked(live: &Live) -> (Run, String) {
+    let fork = live.fork();
+    let mut run = Run::new(fork.link.session.clone());
+    assert_eq!(Link::go(&fork.link.seen.expect("a moment"), &mut run), None);
+    assert!(fork.says.contains("Keys and values are not copied"), "{}", fork.says);
+    (run, fork.says)
+}
+
+fn raft(run: &Run, id: u64) -> Option<&Raft> {
+    let node = run.sim().nodes().find(|node| node.id().0 == id)?;
+    node.replica().map(Replica::raft)
+}
+
 #[test]
 fn fork_begins_as_the_cluster_is_and_says_what_it_has_not() {
     for (nodes, leader, term) in [(&[1, 2, 3][..], 2, 4), (&[1, 3], 3, 5), (&[1, 2, 3], 1, 300)] {
@@ -274,34 +290,72 @@ fn fork_begins_as_the_cluster_is_and_says_what_it_has_not() {
             live.lose(ms(1_001), NodeId(2));
         }
         healthy(&mut live, 1_050, 1_500, nodes, leader, term);
-        let fork = live.fork();
-        let mut run = Run::new(fork.link.session.clone());
-        assert_eq!(Link::go(&fork.link.seen.expect("a moment"), &mut run), None);
-        let replica = |id: u64| run.sim().nodes().find(|node| node.id().0 == id).unwrap().replica();
-        let leads = replica(leader).expect("the leader is up").raft();
-        assert_eq!(leads.leader(), Some(NodeId(leader)), "{}", fork.says);
-        assert_eq!(leads.term().0, if term > 12 { 12 } else { term }, "{}", fork.says);
+        let (run, says) = forked(&live);
+        let leads = raft(&run, leader).expect("the leader is up");
+        assert_eq!(leads.leader(), Some(NodeId(leader)), "{says}");
+        assert_eq!(leads.term().0, if term > 32 { 32 } else { term }, "{says}");
         for id in 1..=3 {
-            assert_eq!(replica(id).is_some(), nodes.contains(&id), "node {id}: {}", fork.says);
+            assert_eq!(raft(&run, id).is_some(), nodes.contains(&id), "node {id}: {says}");
         }
-        assert!(fork.says.contains("Keys and values are not copied"), "{}", fork.says);
-        assert_eq!(fork.says.contains("and not 300"), term == 300, "{}", fork.says);
+        assert_eq!(says.contains("and not 300"), term == 300, "{says}");
         assert!(leads.log().last().index.0 >= 7, "{}", leads.log().last().index);
     }
 }
 
 #[test]
-fn fork_of_a_cluster_without_a_leader_says_that_terms_begin_anew() {
+fn fork_has_the_learners_and_who_is_behind_is_behind() {
+    let mut members = members();
+    let learner =
+        Member { id: NodeId(4), address: "localhost:8004".into(), incarnation: Incarnation(4) };
+    members.learners.insert(NodeId(4), Goal::Stay);
+    members.members.insert(NodeId(4), learner);
+    let mut live = Live::default();
+    // Node 1 has all, node 3 misses two entries, the learner far more than are played, and node 2 leads.
+    for (node, last) in [(1, 40), (2, 40), (3, 38), (4, 5)] {
+        let mut seen = sighting(node, 2, 3, last);
+        seen.status.configuration = members.clone();
+        // A leader hears of what its followers have a little later than they themselves.
+        seen.status.followers.iter_mut().for_each(|follower| follower.match_index = Index(4));
+        live.take_in(ms(node), seen);
+    }
+    let (mut run, says) = forked(&live);
+    let last = |run: &Run, id| raft(run, id).expect("it is up").log().last().index.0;
+    let leads = raft(&run, 2).expect("it leads");
+    assert_eq!((leads.term(), leads.leader()), (Term(3), Some(NodeId(2))), "{says}");
+    assert!(leads.configuration().learners.contains_key(&NodeId(4)), "{says}");
+    assert_eq!(leads.configuration().voters.len(), 3);
+    let behind = [1, 3, 4].map(|id| last(&run, 2) - last(&run, id));
+    assert_eq!(behind, [0, 2, 12], "{says}");
+    assert!(says.contains("node 3 is behind by 2, node 4 is behind by 12 and not 35"), "{says}");
+    assert!(says.contains("3 voters, 1 learner, node 2 leads term 3"), "{says}");
+    // All links are whole: as it goes on, they catch up.
+    run.advance(run.sim().now() + Duration::from_secs(5), u64::MAX, None);
+    assert_eq!([1, 3, 4].map(|id| last(&run, 2) - last(&run, id)), [0, 0, 0]);
+}
+
+#[test]
+fn fork_of_a_cluster_without_a_leader_has_none_and_keeps_the_term() {
+    // The leader is gone, and was the last to write.
     let mut live = Live::default();
     healthy(&mut live, 0, 1_000, &[1, 2, 3], 2, 4);
     live.lose(ms(1_001), NodeId(2));
-    let fork = live.fork();
+    let (run, says) = forked(&live);
     assert!(
-        fork.says.contains("nobody leads, and terms begin anew, node 2 is down"),
-        "{}",
-        fork.says
+        says.contains("node 2 led term 4, 7 entries are there, node 2 is down, nobody leads"),
+        "{says}"
     );
-    assert_eq!(fork.link.session.commands.len(), 1);
+    assert!(raft(&run, 2).is_none() && raft(&run, 1).expect("it is up").term() == Term(4));
+    // It stepped down, because it reaches nobody.
+    let mut live = Live::default();
+    healthy(&mut live, 0, 1_000, &[1, 2, 3], 2, 4);
+    [1, 3].into_iter().for_each(|id| live.lose(ms(1_001), NodeId(id)));
+    live.take_in(ms(1_010), sighting(2, 9, 4, 7));
+    let (run, says) = forked(&live);
+    assert!(says.contains("node 1 is down, node 3 is down, nobody leads"), "{says}");
+    let left = raft(&run, 2).expect("it is up");
+    assert_eq!((left.role_name(), left.term()), (RoleName::Follower, Term(4)), "{says}");
+    // Of nobody nothing is known.
+    assert!(forked(&Live::default()).1.contains("Keys and values"));
 }
 
 #[test]
