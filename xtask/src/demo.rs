@@ -3,6 +3,7 @@
 use crate::run::{self, Result, cargo};
 use crate::web;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
@@ -15,6 +16,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 const CLUSTER: &str = "localhost:8001,localhost:8002,localhost:8003";
+
+/// Where the first node shows the cluster.
+const PAGE: &str = "http://localhost:8001/";
 
 /// How often to look whether a node has died or Ctrl-C was pressed.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
@@ -78,6 +82,7 @@ fn watch(nodes: &mut [Node], lines: &Receiver<String>, stop: &AtomicBool, target
             if !told && line.contains("[LEADER] Elected!") {
                 told = true;
                 tell(nodes, target);
+                show();
             }
         }
         for node in nodes.iter_mut() {
@@ -104,9 +109,7 @@ fn tell(nodes: &[Node], target: &Path) {
     let cli = target.join("release/raft-cli");
     let cli = cli.display();
     println!();
-    println!(
-        "The page:   http://localhost:8001/  shows this cluster live (and 8002, 8003: every node serves it)"
-    );
+    println!("The page:   {PAGE}  shows this cluster live (and 8002, 8003: every node serves it)");
     println!("Try:        {cli} set name \"Alice\"");
     println!("            {cli} get name");
     println!("            {cli} status");
@@ -119,6 +122,36 @@ fn tell(nodes: &[Node], target: &Path) {
     );
     println!("Ctrl-C stops all three.");
     println!();
+}
+
+/// Opens the page in the browser of whoever sits here, if somebody does: the address is printed anyway.
+fn show() {
+    let Some(browser) = browser(env::consts::OS, |name| env::var(name).ok()) else { return };
+    let opened = Command::new(&browser)
+        .arg(PAGE)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    // One that ends is waited for, so that none is left as a zombie; the demo does not wait.
+    if let Ok(mut opened) = opened {
+        thread::spawn(move || opened.wait());
+    }
+}
+
+/// What opens an address here: what `BROWSER` names, or what the desktop has; an empty `BROWSER` is nothing.
+fn browser(os: &str, variable: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let is_set = |name| variable(name).is_some_and(|value| !value.is_empty());
+    match (variable("BROWSER"), os) {
+        // Several may be named, the best first.
+        (Some(named), _) => {
+            named.split(':').next().filter(|first| !first.is_empty()).map(str::to_owned)
+        }
+        (None, "macos") => Some("open".to_owned()),
+        (None, _) => {
+            (is_set("DISPLAY") || is_set("WAYLAND_DISPLAY")).then(|| "xdg-open".to_owned())
+        }
+    }
 }
 
 struct Node {
@@ -185,5 +218,25 @@ impl Drop for Node {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::browser;
+
+    #[test]
+    fn browser_is_the_one_that_is_named_or_the_one_of_the_desktop() {
+        let with = |os, set: &[(&str, &str)]| {
+            let value = |name: &str| Some(set.iter().find(|(set, _)| *set == name)?.1.to_owned());
+            browser(os, value).unwrap_or_else(|| "none".to_owned())
+        };
+        assert_eq!(with("linux", &[]), "none", "nobody looks at a machine without a display");
+        assert_eq!(with("linux", &[("DISPLAY", ":0")]), "xdg-open");
+        assert_eq!(with("linux", &[("WAYLAND_DISPLAY", "wayland-0")]), "xdg-open");
+        assert_eq!(with("linux", &[("DISPLAY", ""), ("SHELL", "sh")]), "none");
+        assert_eq!(with("macos", &[]), "open");
+        assert_eq!(with("linux", &[("BROWSER", "firefox:lynx")]), "firefox");
+        assert_eq!(with("macos", &[("BROWSER", "")]), "none");
     }
 }

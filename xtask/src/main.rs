@@ -47,8 +47,9 @@ usage: cargo xtask demo [--keep]
 
 Builds the page and the binaries (release), starts three nodes on
 localhost:8001, 8002 and 8003 and shows what they print as `Node 1: ...`. Every
-node serves the page at its address. A node that dies is reported and the others
-go on. Ctrl-C stops them all.
+node serves the page at its address, and the first one's is opened in a browser
+where there is a display: BROWSER says which, and an empty BROWSER none. A node
+that dies is reported and the others go on. Ctrl-C stops them all.
 
   cargo xtask demo           a fresh cluster: target/demo is emptied first
   cargo xtask demo --keep    go on with the data of the demo before
