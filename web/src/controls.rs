@@ -3,6 +3,7 @@
 
 use crate::lesson;
 use crate::scene::Scene;
+use crate::scene::group::Group;
 use crate::scene::inside::Picked;
 use crate::session::read_commands;
 use crate::whatif::{self, WhatIf};
@@ -205,7 +206,12 @@ impl Action {
             "swap" => Self::Swap,
             "delete" => Self::Delete,
             "read" => Self::Read,
-            "select" => Self::Pick(Picked::Node(node()?)),
+            // While several nodes are picked, each is added or taken away.
+            "select" => Self::Pick(match scene.group {
+                Some(group) => Picked::Group(group.turned(node()?)),
+                None => Picked::Node(node()?),
+            }),
+            "group" => Self::Pick(Picked::Group(Group::read(object)?)),
             "open" => Self::Open(Picked::Node(node()?)),
             "entry" => Self::Pick(Picked::Entry(Index(object.parse().ok()?))),
             "message" => Self::Pick(Picked::Message(object.parse().ok()?)),
@@ -240,7 +246,7 @@ impl Action {
             _ if matches!(key.as_bytes(), [b'1'..=b'9']) => with_picked(format!("select:{key}")),
             // A key means what the picked thing's menu says, before anything else.
             _ if scene.menu.by_key(key).is_some() => {
-                scene.menu.by_key(key).map(|item| Self::Do(item.commands.clone()))
+                scene.menu.by_key(key).and_then(|item| Self::of_element(&item.act, scene))
             }
             _ => match &*key.to_ascii_lowercase() {
                 "." => Some(Self::Learn(Learn::Next)),
@@ -254,7 +260,10 @@ impl Action {
                 "e" => Some(Self::AskToSave),
                 "m" => next(scene, &messages(scene)),
                 "c" => next(scene, &links(scene)),
-                _ => scene.tries.by_key(key).map(|item| Self::Do(item.commands.clone())),
+                _ => {
+                    let item = scene.tries.by_key(key)?;
+                    Self::of_element(&item.act, scene)
+                }
             },
         }
     }
@@ -275,7 +284,7 @@ fn next(scene: &Scene, all: &[Picked]) -> Option<Action> {
         Picked::Message(id) => {
             scene.messages.iter().any(|message| message.selected && message.id == *id)
         }
-        Picked::Node(_) | Picked::Entry(_) => false,
+        Picked::Node(_) | Picked::Group(_) | Picked::Entry(_) => false,
     };
     let next = all.iter().position(is_picked).map_or(0, |place| place + 1);
     all.get(next).or_else(|| all.first()).copied().map(Action::Pick)

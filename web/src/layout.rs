@@ -114,6 +114,16 @@ impl Layout {
         }
     }
 
+    /// The place on the stage that is drawn at a place of its frame, which is so wide and so high: the stage
+    /// fills it as far as its shape allows, and stands in its middle.
+    pub fn from_frame(&self, (wide, high): (f64, f64), at: Point) -> Point {
+        let scale = (wide / self.width).min(high / self.height).max(0.001);
+        Point {
+            x: (at.x - wide / 2.0) / scale + self.width / 2.0,
+            y: (at.y - high / 2.0) / scale + self.height / 2.0,
+        }
+    }
+
     /// Where clients stand: in the corner that the ring leaves free for any number of nodes.
     pub fn client(&self) -> Point {
         let corner = self.client_radius() + if self.narrow { 4.0 } else { 18.0 };
@@ -172,6 +182,16 @@ impl Lane {
 /// do, but for the code to print a float, which it has for panics: fifteen thousand bytes of page.
 pub fn within(value: f64, least: f64, most: f64) -> f64 {
     value.max(least).min(most)
+}
+
+/// Whether a place is inside a loop with these corners. What is left twice is outside.
+pub fn is_inside(corners: &[Point], at: Point) -> bool {
+    let before = corners.iter().cycle().skip(corners.len().saturating_sub(1));
+    let crossed = corners.iter().zip(before).filter(|(a, b)| {
+        // The edge is crossed on the way from the place to the right.
+        (a.y > at.y) != (b.y > at.y) && at.x < a.x + (b.x - a.x) * (at.y - a.y) / (b.y - a.y)
+    });
+    crossed.count() % 2 == 1
 }
 
 /// The corners, in order, of the smallest convex shape around the points.
@@ -248,6 +268,39 @@ mod tests {
             let (there, back) = (layout.lane(a, b).at(0.5), layout.lane(b, a).at(0.5));
             assert!(there.distance(back) > 10.0);
         }
+    }
+
+    #[test]
+    fn loop_has_inside_what_it_goes_round_whatever_its_shape() {
+        let point = |x: f64, y: f64| Point { x, y };
+        // Open to the right, and drawn either way round.
+        let hook = [
+            (0.0, 0.0),
+            (9.0, 0.0),
+            (9.0, 3.0),
+            (3.0, 3.0),
+            (3.0, 6.0),
+            (9.0, 6.0),
+            (9.0, 9.0),
+            (0.0, 9.0),
+        ];
+        let mut hook: Vec<Point> = hook.into_iter().map(|(x, y)| point(x, y)).collect();
+        for _ in 0..2 {
+            assert!(is_inside(&hook, point(1.0, 4.5)) && is_inside(&hook, point(8.0, 1.0)));
+            assert!(!is_inside(&hook, point(6.0, 4.5)) && !is_inside(&hook, point(-1.0, 1.0)));
+            hook.reverse();
+        }
+        assert!(!is_inside(&[], point(0.0, 0.0)) && !is_inside(&hook[..1], hook[0]));
+    }
+
+    #[test]
+    fn place_under_a_pointer_is_the_one_drawn_there() {
+        let layout = Layout::new(5, false, 0.7);
+        // Twice as large, with room left at both sides.
+        let frame = (layout.width * 2.0 + 100.0, layout.height * 2.0);
+        let at = layout.node(1);
+        let drawn = Point { x: at.x * 2.0 + 50.0, y: at.y * 2.0 };
+        assert!(layout.from_frame(frame, drawn).distance(at) < 1e-9);
     }
 
     #[test]

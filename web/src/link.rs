@@ -3,6 +3,7 @@
 
 use crate::lesson::{self, Lesson, Place};
 use crate::run::Run;
+use crate::scene::group::Group;
 use crate::scene::inside::Picked;
 use crate::session::Session;
 use raft_core::id::{Index, NodeId};
@@ -66,6 +67,7 @@ impl Link {
             link.push_str(&format!(".at={steps}-{hash:016x}"));
             link.push_str(&match picked {
                 Some(Picked::Node(node)) => format!(".pick=node-{node}"),
+                Some(Picked::Group(group)) => format!(".pick=group-{group}"),
                 Some(Picked::Link(a, b)) => format!(".pick=link-{a}-{b}"),
                 Some(Picked::Entry(index)) => format!(".pick=entry-{index}"),
                 Some(Picked::Message(id)) => format!(".pick=message-{id}"),
@@ -139,6 +141,9 @@ fn picked(text: &str) -> Option<Picked> {
     if let ("link", Some((a, b))) = (kind, number.split_once('-')) {
         return Some(Picked::Link(NodeId(a.parse().ok()?), NodeId(b.parse().ok()?)));
     }
+    if kind == "group" {
+        return Some(Picked::Group(Group::read(number)?));
+    }
     let number = number.parse().ok()?;
     Some(match kind {
         "node" => Picked::Node(NodeId(number)),
@@ -168,6 +173,7 @@ mod tests {
             (None, Some(Picked::Entry(Index(1)))),
             (first, Some(Picked::Message(70))),
             (None, Some(Picked::Link(NodeId(1), NodeId(3)))),
+            (None, Some(Picked::Group(Group::of([NodeId(1), NodeId(3)])))),
         ] {
             let link = Link::to(&played(), lesson, picked);
             let read = Link::read(&format!("#{}", link.print())).expect("a good link");

@@ -27,6 +27,7 @@ use raft_core::text;
 use raft_core::time::Instant;
 use raft_core::wal::Durable;
 use raft_sim::{Cargo, Flight, Place, Sim};
+use std::time::Duration;
 
 /// How a visitor looks at a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,7 +57,11 @@ impl View {
     }
 
     pub(crate) fn has_picked(&self, node: NodeId) -> bool {
-        self.picked == Some(Picked::Node(node))
+        match self.picked {
+            Some(Picked::Node(picked)) => picked == node,
+            Some(Picked::Group(group)) => group.has(node),
+            _ => false,
+        }
     }
 
     pub(crate) fn log_columns(&self) -> u64 {
@@ -79,11 +84,16 @@ pub fn scene(run: &Run, view: &View) -> Scene {
     let mut scene = Scene {
         now: sim.now(),
         links: links(sim, view, &stage),
+        everywhere: trouble(sim.trouble_of_all()),
         sides: sides(sim),
         messages,
         fast: view.fast,
         logs: logs(run, view, &nodes),
         requests: client::requests(sim),
+        group: match view.picked {
+            Some(Picked::Group(group)) => Some(group),
+            _ => None,
+        },
         menu: Menu::default(),
         tries: Menu::default(),
         story: story.take(STORY_MAX).cloned().collect(),
@@ -298,22 +308,22 @@ fn links(sim: &Sim, view: &View, stage: &Stage) -> Vec<Link> {
             |flight: &&Flight| flight.from == Place::Node(from) && flight.to == Place::Node(to);
         sim.flights().filter(along).count()
     };
-    let trouble = |from: NodeId, to: NodeId| {
-        let (by, loss_ppm) = sim.trouble(from, to);
-        Trouble { later_ms: by.as_millis() as u64, loss_percent: loss_ppm.div_ceil(10_000) }
-    };
     stage
         .pairs()
         .map(|(a, b)| Link {
             pair: (a, b),
             cut_there: sim.is_cut(a, b),
             cut_back: sim.is_cut(b, a),
-            there: trouble(a, b),
-            back: trouble(b, a),
+            there: trouble(sim.trouble(a, b)),
+            back: trouble(sim.trouble(b, a)),
             traffic: (traffic(a, b), traffic(b, a)),
             selected: view.picked == Some(Picked::Link(a, b)),
         })
         .collect()
+}
+
+fn trouble((by, loss_ppm): (Duration, u32)) -> Trouble {
+    Trouble { later_ms: by.as_millis() as u64, loss_percent: loss_ppm.div_ceil(10_000) }
 }
 
 /// The groups of running nodes that reach each other both ways, if there is more than one.

@@ -161,13 +161,20 @@ impl Page {
         action.map_or(Ok(()), |action| self.act(action))
     }
 
-    /// Draws the moment along the timeline.
+    /// Draws the moment along the timeline, or a loop on the stage.
     fn on_pointer(&self, event: Event) -> Result<()> {
         let Some(event) = event.dyn_ref::<PointerEvent>() else { return Ok(()) };
         let target = event.target().and_then(|target| target.dyn_into::<Element>().ok());
         match &*event.type_() {
             "pointerdown" => {
                 let Some(target) = target.filter(|_| event.button() == 0) else { return Ok(()) };
+                // A finger there scrolls the page.
+                let is_loop = event.pointer_type() != "touch"
+                    && target.closest("#stage")?.is_some()
+                    && target.closest(".node, .message, .client")?.is_none();
+                if is_loop {
+                    return self.state.borrow_mut().begin_loop(event.client_x(), event.client_y());
+                }
                 let Some(scrub) = target.closest("#scrub")? else { return Ok(()) };
                 if target.closest("[data-act]")?.is_some() {
                     return Ok(());
@@ -177,10 +184,22 @@ impl Page {
                 self.state.borrow_mut().scrubs = true;
             }
             "pointermove" => {}
-            _ => self.state.borrow_mut().scrubs = false,
+            name => {
+                let mut state = self.state.borrow_mut();
+                state.scrubs = false;
+                state.close_loop(name == "pointerup")?;
+            }
         }
         let mut state = self.state.borrow_mut();
-        if state.scrubs { state.scrub(event.client_x(), event.client_y()) } else { Ok(()) }
+        if state.scrubs {
+            return state.scrub(event.client_x(), event.client_y());
+        }
+        if state.go_on_with_loop(event.client_x(), event.client_y())? {
+            // What it ends on is not clicked.
+            let frame = state::find(&state.root, "#frame")?;
+            let _ = frame.set_pointer_capture(event.pointer_id());
+        }
+        Ok(())
     }
 
     fn on_key(&self, event: Event) -> Result<()> {

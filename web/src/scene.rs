@@ -1,11 +1,13 @@
 //! What there is to see, as plain data: who plays which role, what is under way, what the logs hold. A
 //! scene is made from a simulation and a moment; everything drawn, read aloud or tested comes from it.
 
+pub mod group;
 pub mod inside;
 pub mod menu;
 pub mod timeline;
 
 use crate::layout::{Layout, Point};
+use crate::scene::group::Group;
 use crate::scene::menu::Menu;
 use raft_core::id::{Index, NodeId, Term};
 use raft_core::time::Instant;
@@ -22,6 +24,8 @@ pub struct Scene {
     pub nodes: Vec<Node>,
     /// Every pair of nodes, the lower id first.
     pub links: Vec<Link>,
+    /// What is the matter with all links alike.
+    pub everywhere: Trouble,
     /// The sides of a partition; empty while every node that is up reaches every other.
     pub sides: Vec<Side>,
     /// Messages under way.
@@ -34,6 +38,8 @@ pub struct Scene {
     pub requests: Vec<Request>,
     /// What happened, newest first.
     pub story: Vec<Rc<Happening>>,
+    /// The nodes that are picked together, if some are.
+    pub group: Option<Group>,
     /// What can be done with what is picked.
     pub menu: Menu,
     /// What can be done with the cluster.
@@ -441,15 +447,11 @@ impl Scene {
         self.nodes.iter().find(|node| node.id == id)
     }
 
-    /// Whether a node is cut off from all the others.
-    pub fn is_alone(&self, node: &Node) -> bool {
-        self.nodes.len() > 1 && node.cut_from.len() + 1 == self.nodes.len()
-    }
-
     /// Whether something is not as it should be: a node, a link, a disk, a clock, a message that is held.
     pub fn is_damaged(&self) -> bool {
         self.nodes.iter().any(|node| !node.role.is_up() || node.machine.is_damaged())
             || self.links.iter().any(Link::is_damaged)
+            || self.everywhere != Trouble::default()
             || self.messages.iter().any(|message| message.held)
     }
 }

@@ -219,6 +219,7 @@ mod tests {
             Command::LossyLink { from, to, ppm: 500_000 },
             Command::Lose(Some(1_000_000)),
             Command::Lose(None),
+            Command::Slow(ms(700)),
             message(Fate::Drop),
             message(Fate::Hold),
             message(Fate::Release),

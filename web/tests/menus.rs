@@ -4,8 +4,10 @@
 use raft_core::id::NodeId;
 use raft_core::time::Instant;
 use raft_web::controls::Action;
+use raft_web::draw::stage;
 use raft_web::look::{self, View};
 use raft_web::run::Run;
+use raft_web::scene::group::Group;
 use raft_web::scene::inside::Picked;
 use raft_web::scene::menu::Item;
 use raft_web::scene::timeline::Window;
@@ -211,6 +213,98 @@ fn link_is_cut_slow_and_lossy_in_each_direction_by_itself() {
 }
 
 #[test]
+fn nodes_are_picked_together_by_keys_and_are_cut_off_and_crashed_together() {
+    let mut run = led(5);
+    // The group begins as the fewer side; each number adds a node or takes it away.
+    let mut picked = Action::of_key("g", &see(&run, None)).expect("a group");
+    let Action::Pick(Picked::Group(first)) = picked else { panic!("{picked:?}") };
+    assert_eq!(first.nodes().count(), 2);
+    for key in ["1", "2", "3", "4", "5"].into_iter().filter(|key| first.to_string().contains(key)) {
+        let Action::Pick(group) = picked else { panic!("{picked:?}") };
+        picked = Action::of_key(key, &see(&run, group)).expect(key);
+    }
+    assert_eq!(picked, Action::Pick(Picked::Group(Group::default())));
+    let (one, other) = (Group::of([1, 3].map(NodeId)), Group::of([2, 5].map(NodeId)));
+    let on = |run: &Run, group| item(&see(run, Picked::Group(group)), "Cut off").on;
+    assert!(!item(&see(&run, Picked::Group(Group::default())), "Cut off").enabled);
+    // Two groups and who is left: three sides.
+    press(&mut run, Picked::Group(one), "Cut off");
+    assert!(on(&run, one) && on(&run, Group::of([2, 4, 5].map(NodeId))) && !on(&run, other));
+    press(&mut run, Picked::Group(other), "Cut off");
+    let sides: Vec<usize> = see(&run, None).sides.iter().map(|side| side.nodes.len()).collect();
+    assert_eq!(sides, [2, 2, 1]);
+    assert_eq!(Action::of_key("x", &see(&run, Picked::Group(other))), {
+        let scene = see(&run, Picked::Group(other));
+        Action::of_element(&item(&scene, "Cut off").act, &scene)
+    });
+    // The same button heals what is between these and all others, and nothing else.
+    press(&mut run, Picked::Group(other), "Cut off");
+    let cut: Vec<NodeId> = node(&see(&run, None), NodeId(4)).cut_from;
+    assert!(cut == [NodeId(1), NodeId(3)] && !on(&run, other));
+    press(&mut run, None, "Repair all");
+    assert!(!see(&run, None).is_damaged());
+    press(&mut run, Picked::Group(one), "Crash");
+    let down = |run: &Run| see(run, None).nodes.iter().filter(|n| n.role == Role::Down).count();
+    assert_eq!(down(&run), 2);
+    press(&mut run, Picked::Group(one), "Restart");
+    assert_eq!(down(&run), 0);
+}
+
+#[test]
+fn group_is_seen_on_the_stage_and_says_what_it_could_decide() {
+    let run = led(5);
+    let leader = see(&run, None).leader().expect("led").id;
+    let inside = |group| {
+        let picked = Some(Picked::Group(group));
+        let inside = look::inside::inside(&run, &View { picked, ..VIEW }).expect("picked");
+        inside.facts.into_iter().map(|fact| fact.value).collect::<Vec<String>>().join("; ")
+    };
+    let all = (1..=5).map(NodeId);
+    let two = Group::of(all.clone().filter(|id| *id != leader).take(2));
+    assert_eq!(inside(two), format!("2 of 5: no majority; node {leader}, on the other side"));
+    let three = two.turned(leader);
+    assert!(inside(three).starts_with("3 of 5: a majority"), "{}", inside(three));
+    let selected = |group| {
+        let scene = see(&run, Picked::Group(group));
+        Group::of(scene.nodes.iter().filter(|node| node.selected).map(|node| node.id))
+    };
+    assert_eq!(selected(three), three);
+}
+
+#[test]
+fn all_links_lose_and_delay_more_with_each_press_and_then_nothing() {
+    let named = |run: &Run, name: &str| {
+        let scene = see(run, None);
+        let mut items = scene.tries.items.iter();
+        let item = items.find(|item| item.words.starts_with(name)).expect(name).clone();
+        (item.words, item.key, item.on)
+    };
+    for (name, words) in [
+        ("Loss", ["Loss 10 %", "Loss 30 %", "Loss 60 %", "Loss"]),
+        ("Delay", ["Delay 180 ms", "Delay 720 ms", "Delay 1620 ms", "Delay"]),
+    ] {
+        let mut run = led(3);
+        for (press, expected) in words.into_iter().enumerate() {
+            let (_, key, _) = named(&run, name);
+            let Some(Action::Do(commands)) = Action::of_key(key, &see(&run, None)) else {
+                panic!("{key} does nothing")
+            };
+            commands.into_iter().for_each(|command| run.act(command));
+            let (words, _, on) = named(&run, name);
+            let scene = see(&run, None);
+            assert_eq!((&*words, on, scene.is_damaged()), (expected, press < 3, press < 3));
+            let drawn = stage::svg_string(&scene);
+            assert_eq!(drawn.contains("all links"), press < 3, "{expected}");
+            if press == 1 {
+                let mut repaired = run.fork();
+                self::press(&mut repaired, None, "Repair all");
+                assert_eq!(see(&repaired, None).everywhere, Trouble::default());
+            }
+        }
+    }
+}
+
+#[test]
 fn message_is_dropped_held_released_delayed_doubled_and_delivered() {
     let mut run = led(3);
     let id = until(&mut run, |scene| scene.messages.iter().any(|m| m.can_double && !m.lost))
@@ -298,7 +392,8 @@ fn what_a_menu_does_is_in_the_link() {
     {
         let scene = see(&run, picked);
         assert!(scene.menu.items.len() >= 5, "{picked:?}");
-        for item in scene.menu.items.iter().chain(&scene.tries.items).filter(|item| item.enabled) {
+        let items = scene.menu.items.iter().chain(&scene.tries.items);
+        for item in items.filter(|item| item.enabled && !item.act.starts_with("group:")) {
             assert_eq!(
                 read_commands(&print_commands(&item.commands)),
                 Some(item.commands.clone()),

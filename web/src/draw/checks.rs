@@ -30,6 +30,7 @@ fn broken(broken: &Broken) -> Mark {
     };
     let about = broken.about.iter().map(|about| match about {
         Picked::Node(node) => button(format!("select:{node}"), format!("node {node}")),
+        Picked::Group(group) => button(format!("group:{group}"), format!("nodes {group}")),
         Picked::Link(a, b) => button(format!("link:{a}-{b}"), format!("link {a}–{b}")),
         Picked::Entry(index) => button(format!("entry:{index}"), format!("entry {index}")),
         Picked::Message(id) => button(format!("message:{id}"), "message".to_owned()),

@@ -51,7 +51,8 @@ fn primer() -> Vec<Mark> {
         ),
         line(
             "pick",
-            "a node, a line, a message or an entry’s number to see all of it and what can be done.",
+            "a node, a line, a message or an entry’s number to see all of it and what can be done; draw a loop \
+             round several nodes to cut them off together.",
         ),
     ];
     let lines = lines.into_iter().flatten();

@@ -33,7 +33,15 @@ pub fn draw(scene: &Scene) -> Vec<Mark> {
         ),
         layer("nodes", scene.nodes.iter().map(|node| self::node(scene, node)).collect()),
         unsaid("messages", scene.messages.iter().map(message).collect()),
+        layer("everywhere", everywhere(scene).into_iter().collect()),
     ]
+}
+
+/// The loop that is being drawn.
+pub fn lasso(corners: &[Point]) -> Option<Mark> {
+    let path: Vec<String> = corners.iter().map(|point| spot(*point)).collect();
+    let path = (path.len() > 1).then(|| format!("M{} Z", path.join(" L")))?;
+    Some(Mark::of("path", "lasso").set("d", path))
 }
 
 /// The stage as a picture of its own, for files and tests; colours come from the style sheet.
@@ -107,7 +115,8 @@ fn link(scene: &Scene, link: &Link) -> Mark {
     let line = |class, from: Point, to: Point| {
         Mark::of("line", class).place([("x1", from.x), ("y1", from.y), ("x2", to.x), ("y2", to.y)])
     };
-    let class = match (cut, link.is_damaged()) {
+    let ill = link.is_damaged() || scene.everywhere != Trouble::default();
+    let class = match (cut, ill) {
         (true, _) => "link cut",
         (false, true) => "link ill",
         (false, false) => "link",
@@ -154,6 +163,14 @@ fn link(scene: &Scene, link: &Link) -> Mark {
         ));
     }
     mark
+}
+
+/// What is the matter with all links alike, in the corner that the ring leaves free.
+fn everywhere(scene: &Scene) -> Option<Mark> {
+    let words = Some(trouble_words(scene.everywhere)).filter(|words| !words.is_empty())?;
+    let corner = scene.layout.client();
+    let at = Point { x: scene.layout.width - corner.x - 70.0, y: corner.y };
+    Some(pill("pill", at, &format!("all links {words}")))
 }
 
 fn trouble_words(trouble: Trouble) -> String {

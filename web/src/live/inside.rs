@@ -17,7 +17,7 @@ impl Live {
             Picked::Node(id) => self.node(id),
             Picked::Entry(index) => Some(self.entry(index)),
             Picked::Message(id) => self.message(id),
-            Picked::Link(..) => None,
+            Picked::Link(..) | Picked::Group(_) => None,
         });
         picked.unwrap_or_else(primer)
     }

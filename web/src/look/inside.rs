@@ -3,6 +3,7 @@
 use super::{View, message, says};
 use crate::record::Spell;
 use crate::run::Run;
+use crate::scene::group::Group;
 use crate::scene::inside::{Fact, Inside, Near, Picked};
 use crate::scene::{Happening, Turn};
 use raft_core::id::{Index, NodeId};
@@ -28,6 +29,7 @@ const KEYS_MAX: usize = 12;
 pub fn inside(run: &Run, view: &View) -> Option<Inside> {
     match view.picked? {
         Picked::Node(id) => node(run, run.sim().nodes().find(|node| node.id() == id)?),
+        Picked::Group(group) => Some(self::group(run, group)),
         Picked::Link(a, b) => link(run, a, b),
         Picked::Entry(index) => Some(entry(run, index)),
         Picked::Message(id) => message(run, id),
@@ -202,6 +204,33 @@ fn down(disk: &Durable) -> Vec<Fact> {
     ]
 }
 
+/// Several nodes: what they could decide among themselves.
+fn group(run: &Run, group: Group) -> Inside {
+    let members = super::configuration(run.sim());
+    let voters = || members.into_iter().flat_map(|members| &members.voters).copied();
+    let is_majority = members.is_some_and(|members| members.has_quorum(|id| group.has(id)));
+    let nodes: Vec<String> = group.nodes().map(|id| id.to_string()).collect();
+    let votes = format!(
+        "{} of {}: {}",
+        voters().filter(|id| group.has(*id)).count(),
+        voters().count(),
+        if is_majority { "a majority, so they can elect and commit" } else { "no majority" }
+    );
+    let leads = super::latest_leader(run.sim()).map(|replica| replica.raft().id());
+    let leader = match leads {
+        Some(id) if group.has(id) => format!("node {id}, one of them"),
+        Some(id) => format!("node {id}, on the other side"),
+        None => "none".to_owned(),
+    };
+    let near = |id: &String| Near { act: format!("open:{id}"), words: format!("node {id}") };
+    Inside {
+        title: format!("Nodes {}", nodes.join(", ")),
+        facts: vec![fact("votes", votes), fact("leader", leader)],
+        why: Vec::new(),
+        near: nodes.iter().map(near).collect(),
+    }
+}
+
 /// A link: what gets through, each way, and what is on it.
 fn link(run: &Run, a: NodeId, b: NodeId) -> Option<Inside> {
     let sim = run.sim();
@@ -235,10 +264,15 @@ fn link(run: &Run, a: NodeId, b: NodeId) -> Option<Inside> {
                 .any(|words| happening.says.contains(*words))
     };
     let why = told.filter(of_it).take(WHY_MAX).cloned().collect();
-    let facts = vec![
+    let mut facts = vec![
         fact("there", format!("{}: {}", names[0], way(a, b))),
         fact("back", format!("{}: {}", names[1], way(b, a))),
     ];
+    let (later, loss_ppm) = sim.trouble_of_all();
+    if !later.is_zero() || loss_ppm > 0 {
+        let (later_ms, percent) = (later.as_millis(), loss_ppm.div_ceil(10_000));
+        facts.push(fact("all links", format!("{later_ms} ms later than usual, lose {percent} %")));
+    }
     Some(Inside { title: format!("Link {a}–{b}"), facts, why, near: Vec::new() })
 }
 

@@ -1,6 +1,7 @@
 //! What can be done with what is picked, and with the cluster as it is.
 
 use crate::run::Run;
+use crate::scene::group::Group;
 use crate::scene::inside::Picked;
 use crate::scene::menu::{Item, Menu};
 use crate::scene::{Link, Message, Node, Role, Scene, Standing};
@@ -17,6 +18,12 @@ const TRUE_PPM: u32 = 1_000_000;
 /// How much faster or slower a clock is set: enough to see it at once.
 const CLOCK_TIMES: u32 = 4;
 
+/// What all links lose, in percent, level by level: little, much, and more than gets through.
+const LOSS_PERCENT: [u32; 3] = [10, 30, 60];
+
+/// How much longer all messages take, in usual ways, level by level.
+const DELAY_FLIGHTS: [u32; 3] = [1, 4, 9];
+
 /// What a lossy link loses, in millionths.
 const LOSS_PPM: u32 = 500_000;
 
@@ -27,6 +34,7 @@ pub(super) fn picked(run: &Run, scene: &Scene, picked: Option<Picked>) -> Menu {
         Some(Picked::Node(id)) => {
             scene.node(id).map(|node| of_node(scene, node, flight)).unwrap_or_default()
         }
+        Some(Picked::Group(group)) => of_group(scene, group),
         Some(Picked::Link(a, b)) => {
             let link = scene.links.iter().find(|link| link.pair == (a, b));
             link.map(|link| of_link(link, flight)).unwrap_or_default()
@@ -77,7 +85,18 @@ pub(super) fn tries(run: &Run, scene: &Scene) -> Menu {
                 if splits { vec![Command::Split(minority(scene))] } else { Vec::new() },
             )
         },
+        Item {
+            key: "G",
+            enabled: others,
+            act: format!("group:{}", Group::of(minority(scene))),
+            ..item(
+                Vec::new(),
+                "Groups",
+                "Pick several nodes: here, or with a loop drawn round them",
+            )
+        },
     ];
+    items.extend(of_all_links(run));
     if let Some(node) = add {
         let commands = vec![Command::Restart(node), Command::Add { node, goal: Goal::Vote }];
         items.push(Item {
@@ -93,6 +112,31 @@ pub(super) fn tries(run: &Run, scene: &Scene) -> Menu {
         ..named("repair", if scene.is_damaged() { repair(scene) } else { Vec::new() })
     });
     Menu { title: "Try".to_owned(), items }
+}
+
+/// Loss and delay of all links alike: each time the next level, and then none again.
+fn of_all_links(run: &Run) -> [Item; 2] {
+    let (later, loss_ppm) = run.sim().trouble_of_all();
+    let flight = Duration::from_micros(super::usual_flight_us(run).max(10));
+    let loss = LOSS_PERCENT.map(|percent| percent * 10_000).into_iter().find(|ppm| *ppm > loss_ppm);
+    let delay = DELAY_FLIGHTS.map(|times| flight * times).into_iter().find(|delay| *delay > later);
+    let words = |name: &str, now: u64, unit: &str| match now {
+        0 => name.to_owned(),
+        now => format!("{name} {now} {unit}"),
+    };
+    let loss_words = words("Loss", u64::from(loss_ppm.div_ceil(10_000)), "%");
+    let delay_words = words("Delay", later.as_millis() as u64, "ms");
+    let lose = item(
+        vec![Command::Lose(loss)],
+        &loss_words,
+        "All links lose messages: more each time, then none",
+    );
+    let slow = item(
+        vec![Command::Slow(delay.unwrap_or_default())],
+        &delay_words,
+        "All messages take longer: more each time, then as usual",
+    );
+    [Item { key: "O", on: loss_ppm > 0, ..lose }, Item { key: "Y", on: !later.is_zero(), ..slow }]
 }
 
 fn item(commands: Vec<Command>, words: &str, means: &'static str) -> Item {
@@ -125,10 +169,13 @@ fn of_node(scene: &Scene, node: &Node, flight: Duration) -> Menu {
         let freeze = [Command::Pause(id), Command::Resume(id)];
         items.push(Item { key: "Z", ..switch(node.machine.frozen, freeze, "Freeze", means) });
     }
-    let alone = scene.is_alone(node);
-    let commands = if alone { rejoin(node) } else { vec![Command::Split([id].into())] };
-    let cut_off = item(commands, "Cut off", "All its links are cut, both ways");
-    items.push(Item { key: "X", on: alone, enabled: scene.nodes.len() > 1, ..cut_off });
+    items.push(cut_off(scene, Group::of([id])));
+    items.push(Item {
+        key: "G",
+        act: format!("group:{id}"),
+        enabled: scene.nodes.len() > 1,
+        ..item(Vec::new(), "Group", "Pick others with it")
+    });
     if up {
         items.extend(while_up(scene, node, flight));
     }
@@ -137,6 +184,47 @@ fn of_node(scene: &Scene, node: &Node, flight: Duration) -> Menu {
     items.push(item(vec![Command::Wipe(id)], "Wipe disk", means));
     items.extend(of_member(scene, node));
     Menu { title: format!("Node {id}"), items }
+}
+
+/// Nodes that are picked together: who is one of them, and what can be done with all of them at once.
+fn of_group(scene: &Scene, group: Group) -> Menu {
+    let member = |node: &Node| Item {
+        act: format!("group:{}", group.turned(node.id)),
+        on: group.has(node.id),
+        ..item(Vec::new(), &format!("{}", node.id), "One of them, or not")
+    };
+    let mut items: Vec<Item> = scene.nodes.iter().map(member).collect();
+    items.push(cut_off(scene, group));
+    let all = |of: fn(NodeId) -> Command, are_up: bool| -> Vec<Command> {
+        let nodes = scene.nodes.iter().filter(|node| group.has(node.id));
+        nodes.filter(|node| (node.role != Role::Down) == are_up).map(|node| of(node.id)).collect()
+    };
+    let crash = match all(Command::Crash, true) {
+        none if none.is_empty() => {
+            item(all(Command::Restart, false), "Restart", "They start from their disks")
+        }
+        crash => item(crash, "Crash", "They lose their power; what is on their disks stays"),
+    };
+    items.push(Item { key: "K", enabled: !crash.commands.is_empty(), ..crash });
+    Menu { title: "Group".to_owned(), items }
+}
+
+/// All links between these nodes and the others, to be cut or to be healed.
+fn cut_off(scene: &Scene, group: Group) -> Item {
+    let border = || {
+        let links = scene.links.iter();
+        links.filter(|link| group.has(link.pair.0) != group.has(link.pair.1))
+    };
+    let enabled = border().next().is_some();
+    let on = enabled && border().all(|link| link.cut_there && link.cut_back);
+    let commands = match on {
+        true => {
+            border().flat_map(|Link { pair: (a, b), .. }| [heal(*a, *b), heal(*b, *a)]).collect()
+        }
+        false => vec![Command::Split(group.nodes().collect())],
+    };
+    let means = "All links to the others are cut, both ways";
+    Item { key: "X", on, enabled, ..item(commands, "Cut off", means) }
 }
 
 fn while_up(scene: &Scene, node: &Node, flight: Duration) -> Vec<Item> {
@@ -277,11 +365,6 @@ fn cut(from: NodeId, to: NodeId) -> Command {
     Command::Cut { from, to }
 }
 
-fn rejoin(node: &Node) -> Vec<Command> {
-    let others = node.cut_from.iter();
-    others.flat_map(|other| [heal(node.id, *other), heal(*other, node.id)]).collect()
-}
-
 /// The most nodes that are not a majority, the leader among them: the split from which most is learnt.
 fn minority(scene: &Scene) -> VecSet<NodeId> {
     let ids: Vec<NodeId> = scene.nodes.iter().map(|node| node.id).collect();
@@ -294,6 +377,9 @@ fn minority(scene: &Scene) -> VecSet<NodeId> {
 /// Everything that makes what is broken whole.
 fn repair(scene: &Scene) -> Vec<Command> {
     let mut commands = vec![Command::HealAll, Command::ResumeAll, Command::RestartAll];
+    if scene.everywhere.loss_percent > 0 {
+        commands.push(Command::Lose(None));
+    }
     for node in &scene.nodes {
         let (id, machine) = (node.id, &node.machine);
         if machine.slow_disk {

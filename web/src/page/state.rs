@@ -4,6 +4,7 @@ mod asks;
 mod checks;
 mod files;
 mod frame;
+mod lasso;
 mod lesson;
 mod live;
 mod picture;
@@ -17,7 +18,7 @@ use crate::controls::{self, Action, NOTCHES, Notch, Panel};
 use crate::dom::Living;
 use crate::draw::{panels, timeline};
 use crate::embed::Embed;
-use crate::layout::within;
+use crate::layout::{Point, within};
 use crate::link::Link;
 use crate::look::{self, ASPECT, View};
 use crate::run::Run;
@@ -60,6 +61,8 @@ pub(super) struct State {
     pause: Option<PauseWhen>,
     /// A pointer draws the moment along the timeline.
     pub(super) scrubs: bool,
+    /// The corners of the loop that a pointer draws on the stage; none if none is drawn.
+    pub(super) lasso: Vec<Point>,
     pub(super) notch: Notch,
     pub(super) playing: bool,
     /// When the last frame was, while time runs.
@@ -149,6 +152,7 @@ impl State {
             learning: Learning::default(),
             pause: None,
             scrubs: false,
+            lasso: Vec::new(),
             playing: false,
             frame_at: None,
             fraction_us: 0.0,

@@ -1,6 +1,7 @@
 //! What is picked, looked at from inside: all that is known of it, and why it is as it is.
 
 use crate::scene::Happening;
+use crate::scene::group::Group;
 use raft_core::id::{Index, NodeId};
 use raft_core::time::Instant;
 use std::rc::Rc;
@@ -10,6 +11,8 @@ use std::rc::Rc;
 pub enum Picked {
     /// A node.
     Node(NodeId),
+    /// Several nodes.
+    Group(Group),
     /// The link between two nodes, the lower id first.
     Link(NodeId, NodeId),
     /// An index of the log.

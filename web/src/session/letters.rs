@@ -67,6 +67,7 @@ pub(super) fn print(command: &Command) -> Option<String> {
         Command::LossyLink { from, to, ppm } => format!("lossy-{from}-{to}-{ppm}"),
         Command::Lose(Some(ppm)) => format!("lose-{ppm}"),
         Command::Lose(None) => "lose".to_owned(),
+        Command::Slow(by) => format!("slow-{}", by.as_micros()),
         Command::Message { id, fate } => match fate {
             Fate::Drop => format!("drop-{id}"),
             Fate::Hold => format!("hold-{id}"),
@@ -142,6 +143,7 @@ pub(super) fn read(text: &str) -> Option<Command> {
         }
         ("lose", [ppm]) => Command::Lose(Some(share(ppm)?)),
         ("lose", []) => Command::Lose(None),
+        ("slow", [by]) => Command::Slow(stretch(by)?),
         ("drop", [id]) => message(id, Fate::Drop)?,
         ("hold", [id]) => message(id, Fate::Hold)?,
         ("release", [id]) => message(id, Fate::Release)?,

@@ -103,7 +103,8 @@ impl State {
             Action::NextTurn => live.go_on(true),
             Action::LastTurn => live.go_back(true),
             Action::Go(step) => live.go(step),
-            Action::Pick(Picked::Link(..)) | Action::Open(Picked::Link(..)) => return Ok(None),
+            Action::Pick(Picked::Link(..) | Picked::Group(_))
+            | Action::Open(Picked::Link(..) | Picked::Group(_)) => return Ok(None),
             Action::Pick(_)
             | Action::Open(_)
             | Action::Zoom(_)

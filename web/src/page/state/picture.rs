@@ -30,7 +30,9 @@ impl State {
             ..self.view
         };
         let scene = self.scene();
-        self.parts.stage.show(stage::draw(&scene))?;
+        let mut marks = stage::draw(&scene);
+        marks.extend(stage::lasso(&self.lasso));
+        self.parts.stage.show(marks)?;
         let now_ms = self.frame_at.unwrap_or_default();
         if all || !self.playing || self.panels_due(now_ms) {
             self.panels_at = now_ms;
