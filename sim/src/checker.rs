@@ -27,6 +27,7 @@ use crate::checker::truth::Truth;
 use crate::checker::violation::ensure;
 use crate::linearizability::Operation;
 use crate::linearizability::certificate::Effect;
+use crate::pieces::Pieces;
 use crate::sometimes::Sometimes;
 use raft_core::config::Limits;
 use raft_core::id::{EntryId, Incarnation, Index, NodeId, Term, Ticket, WriteSeq};
@@ -45,7 +46,7 @@ pub struct Checker {
     /// Whom each voter gave its vote in each term, asked by which life, and in which life of its own.
     votes: VecMap<(Term, NodeId, Incarnation), (NodeId, Incarnation)>,
     chains: Chains,
-    committed: Vec<Committed>,
+    committed: Pieces<Committed>,
     truth: Truth,
     nodes: VecMap<NodeId, Box<Seen>>,
     /// For each read that a node has been asked, how many entries were committed then.
@@ -86,7 +87,7 @@ impl Checker {
             leaders: VecMap::new(),
             votes: VecMap::new(),
             chains: Chains::default(),
-            committed: Vec::new(),
+            committed: Pieces::default(),
             truth: Truth::new(limits.clone()),
             nodes: VecMap::new(),
             reads: VecMap::new(),
@@ -101,7 +102,7 @@ impl Checker {
     }
 
     /// Every write that took effect, in order.
-    pub fn effects(&self) -> &[Effect] {
+    pub fn effects(&self) -> &Pieces<Effect> {
         self.truth.effects()
     }
 

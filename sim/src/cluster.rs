@@ -28,6 +28,7 @@ use crate::linearizability::certificate::Effect;
 use crate::network::{Cargo, Flight, Network, Place};
 use crate::node::Node;
 use crate::options::Options;
+use crate::pieces::Pieces;
 use crate::queue::{Event, Key, Queue};
 use crate::random::{Purpose, Random};
 use crate::sometimes::{Point, Sometimes};
@@ -279,7 +280,7 @@ impl Sim {
     }
 
     /// What clients did, in the order of asking.
-    pub fn history(&self) -> &[Operation] {
+    pub fn history(&self) -> &Pieces<Operation> {
         self.workload.history()
     }
 
@@ -294,7 +295,7 @@ impl Sim {
     }
 
     /// Every write that took effect, in the order of the log.
-    pub fn effects(&self) -> &[Effect] {
+    pub fn effects(&self) -> &Pieces<Effect> {
         self.checker.effects()
     }
 

@@ -17,6 +17,7 @@ pub mod linearizability;
 pub mod network;
 pub mod node;
 pub mod options;
+pub mod pieces;
 mod queue;
 mod random;
 pub mod replay;

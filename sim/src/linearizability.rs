@@ -109,9 +109,9 @@ pub enum Violation {
 
 /// Whether the operations on each key can be put in an order that respects real time and explains every
 /// outcome (Wing and Gong's search, with Lowe's memory of states it has been in).
-pub fn check(history: &[Operation]) -> Result<(), Violation> {
+pub fn check<'a>(history: impl IntoIterator<Item = &'a Operation>) -> Result<(), Violation> {
     let mut keys: VecMap<&Bytes, Vec<&Operation>> = VecMap::new();
-    for operation in history.iter().filter(|operation| may_have_effect(operation)) {
+    for operation in history.into_iter().filter(|operation| may_have_effect(operation)) {
         keys.get_or_insert_with(&operation.key, Default::default).push(operation);
     }
     keys.into_iter().try_for_each(|(key, operations)| Search::new(operations).run(key))

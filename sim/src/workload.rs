@@ -7,6 +7,7 @@
 use crate::linearizability::{Call, Operation, Outcome};
 use crate::node::Node;
 use crate::options::{Options, WorkloadOptions};
+use crate::pieces::Pieces;
 use crate::random::{Purpose, Random};
 use crate::sometimes::{Point, Sometimes};
 use raft_core::bytes::Bytes;
@@ -30,7 +31,7 @@ pub(crate) struct Workload {
     options: WorkloadOptions,
     random: Random,
     clients: Vec<Client>,
-    history: Vec<Operation>,
+    history: Pieces<Operation>,
     /// The newest write of each key that any client knows of.
     newest: VecMap<Bytes, Index>,
     tickets: u64,
@@ -109,7 +110,7 @@ impl Workload {
         Self {
             random: Random::new(options.seed, Purpose::Workload),
             clients: vec![client; clients as usize + 1],
-            history: Vec::new(),
+            history: Pieces::default(),
             newest: VecMap::new(),
             tickets: 0,
             sessions: 0,
@@ -136,7 +137,7 @@ impl Workload {
         self.clients.len()
     }
 
-    pub(crate) fn history(&self) -> &[Operation] {
+    pub(crate) fn history(&self) -> &Pieces<Operation> {
         &self.history
     }
 
@@ -409,7 +410,7 @@ impl Workload {
         result: Option<Outcome>,
     ) -> Act {
         let under_way = self.clients[client].under_way.take().expect("something is under way");
-        let operation = &mut self.history[under_way.operation];
+        let operation = self.history.get_mut(under_way.operation).expect("it was begun");
         operation.returned = returned.map(|at| at.0);
         operation.result = result;
         if let Some(Outcome::Written { revision, .. } | Outcome::Value { revision, .. }) =

@@ -134,7 +134,7 @@ fn histories() -> impl Iterator<Item = (u64, Vec<Operation>, Vec<Effect>)> {
     (0..SEEDS).map(|seed| {
         let mut sim = Sim::new(Options::swarm(seed));
         while sim.step() {}
-        (seed, sim.history().to_vec(), sim.effects().to_vec())
+        (seed, sim.history().iter().cloned().collect(), sim.effects().iter().cloned().collect())
     })
 }
 

@@ -251,7 +251,7 @@ impl Record {
 
     fn follow_clients(&mut self, step: u64, sim: &Sim) {
         let history = sim.history();
-        for (place, operation) in history.iter().enumerate().skip(self.invoked) {
+        for (place, operation) in (self.invoked..).zip(history.since(self.invoked)) {
             let from = Instant(operation.invoked);
             let asks = look::asks(operation);
             self.bands.push_back(Band { step, place, from, until: None, done: None, asks });

@@ -7,6 +7,7 @@ use raft_core::raft::message::{Entry, Payload};
 use std::collections::VecDeque;
 
 use crate::checker::violation::{Broken, Check, Property, ensure};
+use crate::pieces::Pieces;
 use crate::random::mix;
 
 /// The hash of an entry and of all before it. Equal chains mean equal logs.
@@ -23,7 +24,7 @@ pub(super) struct Link {
 
 /// By index, then by term: each entry that was in any log.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Chains(Vec<Vec<Link>>);
+pub(super) struct Chains(Pieces<Vec<Link>>);
 
 /// The log of one node as it was last seen.
 #[derive(Clone, Debug, Default)]
@@ -46,7 +47,7 @@ impl Chains {
         founding: &'a Configuration,
     ) -> impl Iterator<Item = &'a Configuration> {
         let founding = (id == EntryId::default()).then_some(founding);
-        let links = self.0.iter().skip((id.index.0 as usize).saturating_sub(1)).flatten();
+        let links = self.0.since((id.index.0 as usize).saturating_sub(1)).flatten();
         founding.into_iter().chain(links.filter_map(|link| match &link.entry.payload {
             Payload::Configuration(configuration) => Some(&**configuration),
             Payload::Noop | Payload::Command(_) => None,
@@ -81,8 +82,11 @@ impl Chains {
             Payload::Noop | Payload::Command(_) => self.configured_by(before),
         };
         let place = id.index.0 as usize - 1;
-        self.0.resize_with(self.0.len().max(place + 1), Vec::new);
-        self.0[place].push(Link { chain, configured_by, entry: entry.clone() });
+        while self.0.len() <= place {
+            self.0.push(Vec::new());
+        }
+        let link = Link { chain, configured_by, entry: entry.clone() };
+        self.0.get_mut(place).expect("it is there now").push(link);
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use raft_core::raft::membership::Configuration;
 impl Checker {
     /// The last entry that is committed.
     pub fn last_committed(&self) -> EntryId {
-        let last = self.committed.last().map(|committed| committed.term);
+        let last = self.committed.iter().next_back().map(|committed| committed.term);
         EntryId { term: last.unwrap_or_default(), index: self.committed() }
     }
 

@@ -4,6 +4,7 @@
 use crate::checker::violation::{Check, Property, ensure};
 use crate::linearizability::certificate::Effect;
 use crate::linearizability::{Call, Operation, Outcome};
+use crate::pieces::Pieces;
 use crate::sometimes::{Point, Sometimes};
 use raft_core::bytes::Bytes;
 use raft_core::config::Limits;
@@ -17,7 +18,8 @@ use raft_core::wal::Durable;
 use std::collections::VecDeque;
 
 /// States kept for comparison. A node further behind than the oldest is compared again at a later index.
-const STATES_MAX: usize = 512;
+/// Each is a tree of its own, and a run is kept at many moments.
+const STATES_MAX: usize = 64;
 
 /// The meaning of the committed log so far.
 #[derive(Clone, Debug, Default)]
@@ -29,10 +31,10 @@ pub(super) struct Truth {
     states: VecDeque<Store>,
     /// The keys once more, kept in the plainest way: values with their revisions.
     plain: VecMap<Bytes, (Bytes, Index)>,
-    /// What each write of a session was answered when it first stood in the log.
-    answers: VecMap<ClientId, VecMap<Sequence, Result<Written, Error>>>,
+    /// What the newest write of each session was answered when it first stood in the log.
+    answers: VecMap<ClientId, (Sequence, Result<Written, Error>)>,
     /// Every write that took effect, in order.
-    effects: Vec<Effect>,
+    effects: Pieces<Effect>,
     /// The same by key: their places in `effects`.
     by_key: VecMap<Bytes, Vec<usize>>,
 }
@@ -62,15 +64,17 @@ impl Truth {
         let Command { session, write } = command;
         let index = self.applied;
         let result = self.store.apply(index, command, &self.limits);
-        let before = session
-            .as_ref()
-            .and_then(|session| self.answers.get(&session.client)?.get(&session.sequence));
+        let newest = session.and_then(|session| self.answers.get(&session.client));
+        let before = newest.filter(|(newest, _)| session.is_some_and(|s| s.sequence <= *newest));
         let forgotten = matches!(result, Err(Error::SessionExpired | Error::SequencePassed));
         sometimes.hit_if(before.is_some() && !forgotten, Point::RetryRemembered);
         sometimes.hit_if(result == Err(Error::SequencePassed), Point::SequencePassed);
         sometimes.hit_if(result == Err(Error::SessionExpired), Point::SessionExpired);
-        if let Some(before) = before {
-            ensure(forgotten || *before == result, Property::ExactlyOnce, || {
+        if let Some((newest, before)) = before {
+            // Of one before the newest nothing is known but that it cannot take effect any more.
+            let is_newest = session.is_some_and(|session| session.sequence == *newest);
+            let is_same = forgotten || (is_newest && *before == result);
+            ensure(is_same, Property::ExactlyOnce, || {
                 let was = |result: &Result<Written, Error>| match result {
                     Ok(written) => format!("written as entry {}", written.revision),
                     Err(error) => format!("refused: {error}"),
@@ -91,8 +95,7 @@ impl Truth {
                 self.effects.push(Effect { index, key: write.key().clone(), call, existed });
             }
             if let Some(Session { client, sequence, .. }) = *session {
-                let answers = self.answers.get_or_insert_with(client, VecMap::new);
-                answers.insert(sequence, result);
+                self.answers.insert(client, (sequence, result));
             }
         }
         let plainly = self.store.iter().zip(&self.plain).all(|(item, (key, (value, revision)))| {
@@ -131,7 +134,7 @@ impl Truth {
     }
 
     /// Every write that took effect, in order.
-    pub(super) fn effects(&self) -> &[Effect] {
+    pub(super) fn effects(&self) -> &Pieces<Effect> {
         &self.effects
     }
 

@@ -3,8 +3,8 @@
 
 use crate::checker::{Broken, Check, Property, View};
 use crate::cluster::Sim;
-use crate::linearizability;
-use crate::linearizability::certificate::certify;
+use crate::linearizability::certificate::{Effect, certify};
+use crate::linearizability::{self, Operation};
 use crate::queue::Event;
 use crate::sometimes::Point;
 use raft_core::raft::log::Log;
@@ -76,7 +76,7 @@ impl Sim {
         if self.options.faults.is_some() {
             return Ok(());
         }
-        match linearizability::check(self.workload.history()) {
+        match linearizability::check(self.workload.history().iter()) {
             Ok(()) | Err(linearizability::Violation::Undecided { .. }) => Ok(()),
             Err(found) => {
                 Err(Broken { property: Property::Linearizability, facts: found.to_string() })
@@ -87,13 +87,14 @@ impl Sim {
     /// Linearizability, by the certificate that the log is. Now and then by a search, too, which knows
     /// nothing of the log and must agree.
     fn check_history(&mut self) -> Check {
-        let history = self.workload.history();
-        let certified = certify(history, self.checker.effects());
+        let history: Vec<Operation> = self.workload.history().iter().cloned().collect();
+        let effects: Vec<Effect> = self.checker.effects().iter().cloned().collect();
+        let certified = certify(&history, &effects);
         let mut searched = Ok(());
         self.counters.certified += 1;
         if certified.is_err() || self.options.seed.is_multiple_of(SEARCH_EVERY) {
             self.counters.searched += 1;
-            searched = linearizability::check(history).map_err(|found| found.to_string());
+            searched = linearizability::check(&history).map_err(|found| found.to_string());
         }
         let facts = match (certified, searched) {
             (Ok(unknown), Ok(())) => {
