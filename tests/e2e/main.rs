@@ -50,12 +50,18 @@ fn main() -> ExitCode {
             Ok(())
         })
     };
-    let mut trials: Vec<Trial> =
-        [journeys::SCENES, lessons::SCENES, hunt::SCENES, traces::SCENES, cluster::SCENES]
-            .concat()
-            .iter()
-            .map(trial)
-            .collect();
+    let mut trials: Vec<Trial> = [
+        journeys::SCENES,
+        lessons::SCENES,
+        hunt::SCENES,
+        traces::SCENES,
+        cluster::SCENES,
+        budget::SCENES,
+    ]
+    .concat()
+    .iter()
+    .map(trial)
+    .collect();
     let commanded = [pictures::SCENES, budget::MEASURED].concat();
     trials.extend(commanded.iter().map(trial).map(|trial| trial.with_ignored_flag(true)));
     // There is one browser, and one window in it.

@@ -14,12 +14,12 @@ use raft_core::wal::Durable;
 use raft_sim::{Command, Sim};
 use std::rc::Rc;
 
-/// The most checkpoints kept. A cluster that a person plays with is 40 to 500 KiB, so that they stay far
-/// below what a browser gives a page.
-const CHECKPOINTS_MAX: usize = 64;
+/// The most checkpoints kept. A cluster that a person plays with is 100 KiB, one of nine nodes with a
+/// thousand entries each 800 KiB; what only grows they share.
+const CHECKPOINTS_MAX: usize = 32;
 
 /// Steps between two checkpoints in a short run. Whenever there are too many checkpoints, every second
-/// one goes and the distance doubles: a run of 100,000 steps has one every 2,048, which takes a browser
+/// one goes and the distance doubles: a run of 100,000 steps has one every 4,096, which takes a browser
 /// some 20 milliseconds to play.
 const CHECKPOINT_STEPS_MIN: u64 = 256;
 
