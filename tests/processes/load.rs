@@ -44,13 +44,13 @@ pub(crate) fn get_request(key: &str) -> Request {
     Request::Read { read, consistency: Consistency::Linearizable }
 }
 
-/// Writes so much that a node takes a snapshot, which it does after 40 to 64 MiB of log, each node at another
+/// Writes so much that a node takes a snapshot, which it does after 80 to 128 MiB of log, each node at another
 /// length; and when it does, it has more entries than are kept behind a snapshot.
 pub(crate) fn write_a_lot(addresses: &[String]) {
     block_on(async {
         let clients = (0..32).map(async |first| {
             let mut client = Client::new(addresses.to_vec(), PATIENT_TIMEOUT);
-            let value = "x".repeat(1_800);
+            let value = "x".repeat(3_600);
             for number in (first..38_000).step_by(32) {
                 set(&mut client, &format!("key-{number}"), &value).await.unwrap();
             }

@@ -21,7 +21,7 @@ pub(super) const SPARES_MAX: usize = 2;
 
 /// Segments that are kept to be used again: about as many as fill up between two snapshots, so that a
 /// busy log neither gives files away nor has new ones made.
-pub(super) const SPARES_KEPT_MAX: usize = 6;
+pub(super) const SPARES_KEPT_MAX: usize = 8;
 
 /// How long to wait before looking for room again.
 const ROOM_LOOK: Duration = Duration::from_secs(1);
