@@ -9,7 +9,7 @@ use crate::peers;
 use crate::socket::{self, Socket, invalid};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{self, Body as _, Incoming};
-use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use query::{Query, unescape};
@@ -101,19 +101,36 @@ async fn route(
         },
         "/livez" => Ok(live(node).await),
         "/readyz" => Ok(ready(node).await),
-        path => Ok(page(node, path)),
+        path => Ok(page(node, path, takes_gzip(request.headers()))),
     }
 }
 
-fn page(node: &Node, path: &str) -> Answer {
-    let Some(file) = page::file(path) else {
+fn page(node: &Node, path: &str, takes_gzip: bool) -> Answer {
+    let Some(file) = page::file(path, takes_gzip) else {
         let message = "no such page; try /, /v1/kv/KEY, /v1/status, /livez or /readyz";
         return error_answer(StatusCode::NOT_FOUND, "no_such_page", message);
     };
-    let mut answer = content(file);
-    let policy = content_policy(&node.names.origins());
-    answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    let mut answer = content((file.content_type, file.bytes));
+    let headers = answer.headers_mut();
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if file.is_gzipped {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    headers.insert(header::CONTENT_SECURITY_POLICY, content_policy(&node.names.origins()));
     answer
+}
+
+/// Whether the answer may be compressed: gzip is named, as all browsers do, and not with the weight zero (RFC 9110
+/// §12.5.3).
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let named =
+        headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let mut codings = named.flat_map(|value| value.split(','));
+    codings.any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, "q=1"));
+        let weight = weight.trim().strip_prefix("q=").and_then(|weight| weight.parse::<f32>().ok());
+        name.trim().eq_ignore_ascii_case("gzip") && weight.is_some_and(|weight| weight > 0.0)
+    })
 }
 
 async fn get(node: &Node, key: Bytes, request: &Request<Incoming>) -> Result<Answer, Error> {
@@ -303,6 +320,21 @@ mod tests {
             policy.contains("connect-src 'self' ws://db.example:8002 ws://localhost:8001;"),
             "{policy}"
         );
+    }
+
+    #[test]
+    fn who_names_gzip_takes_it_unless_with_no_weight() {
+        let takes = |value: &'static str| {
+            let value = HeaderValue::from_static(value);
+            takes_gzip(&HeaderMap::from_iter([(header::ACCEPT_ENCODING, value)]))
+        };
+        for value in ["gzip", "gzip, deflate, br, zstd", "br;q=1, GZIP ; q=0.5", "br,gzip;q=1.0"] {
+            assert!(takes(value), "{value}");
+        }
+        for value in ["", "br", "identity", "gzip;q=0", "gzip; q=0.000", "xgzip", "gzip;q=x"] {
+            assert!(!takes(value), "{value}");
+        }
+        assert!(!takes_gzip(&HeaderMap::new()));
     }
 
     #[test]

@@ -20,6 +20,9 @@ fn killing_a_real_leader_is_seen_within_a_second_and_then_the_next(page: &Page) 
     browser.wait_for(&role(leader, "leader"), PATIENCE);
     browser.wait_for_text("#attached", "quorum: 3 of 3 heard from", PATIENCE);
     assert!(browser.console().is_empty(), "{:#?}", browser.console());
+    let compressed = "const wasm = performance.getEntriesByType('resource').find(e => /wasm$/.test(e.name)); \
+                      return String(wasm.encodedBodySize * 2 < wasm.decodedBodySize)";
+    assert_eq!(browser.script(compressed), "true", "a node sends its page compressed");
 
     cluster.kill(leader);
     let killed = Instant::now();

@@ -55,17 +55,23 @@ pub(crate) fn build() -> Result {
     {
         copy(&Path::new("web").join(name), &fresh.join(name))?;
     }
+    compress(&fresh)?;
     replace(&fresh, Path::new(DIST))
+}
+
+/// Puts a compressed copy beside each file: nodes hand it out, and servers such as nginx with `gzip_static` too.
+fn compress(folder: &Path) -> Result {
+    let files = names(folder)?.into_iter().map(|name| folder.join(name));
+    run::run(Command::new("gzip").arg("-9nk").args(files))
 }
 
 /// Fails if the page in web/dist has grown by more than [`GROWTH_PERCENT_MAX`] beyond what web/size.txt says.
 pub(crate) fn size() -> Result {
     let mut sizes = [("wasm", 0), ("all", 0)];
-    for name in names(Path::new(DIST))? {
-        let gzip = Command::new("gzip").args(["-9nc"]).arg(Path::new(DIST).join(&name)).output();
-        let gzip = gzip.map_err(|error| format!("the page is measured with gzip ({error})"))?;
-        let bytes = gzip.stdout.len() as u64;
-        sizes[0].1 += if name.ends_with(".wasm") { bytes } else { 0 };
+    for name in names(Path::new(DIST))?.iter().filter(|name| name.ends_with(".gz")) {
+        let file = fs::metadata(Path::new(DIST).join(name));
+        let bytes = file.map_err(|error| format!("cannot measure {name}: {error}"))?.len();
+        sizes[0].1 += if name.ends_with(".wasm.gz") { bytes } else { 0 };
         sizes[1].1 += bytes;
     }
     let known = fs::read_to_string(SIZE).map_err(|error| format!("cannot read {SIZE}: {error}"))?;
