@@ -1,5 +1,7 @@
 //! What happened, line by line, and a fingerprint of it.
 
+mod reader;
+
 use crate::network::Place;
 use raft_core::id::NodeId;
 use raft_core::raft::event::Event;
@@ -118,12 +120,9 @@ pub fn print_sighting(sighting: &Sighting) -> String {
 /// What a node showed, from such a line.
 ///
 /// # Errors
-/// What the parser says, if it is none.
+/// What is wrong with it, and in which column.
 pub fn read_sighting(line: &str) -> Result<Sighting, String> {
-    // The parser sees no other line; which one it is the reader knows.
-    let in_column =
-        |error: serde_json::Error| error.to_string().replace("at line 1 column", "in column");
-    serde_json::from_str(line).map_err(in_column)
+    reader::read(line)
 }
 
 impl fmt::Write for Trace {
