@@ -93,13 +93,18 @@ impl Browser {
     }
 
     /// Presses the mouse, or a finger, on a point of the page.
-    pub(crate) fn press_at(&self, (x, y): (f64, f64), kind: &str) {
+    pub(crate) fn press_at(&self, at: (f64, f64), kind: &str) {
+        self.drag(&[at], kind);
+    }
+
+    /// Presses it on the first of these points, draws it along the others and lets go.
+    pub(crate) fn drag(&self, along: &[(f64, f64)], kind: &str) {
+        let go = |(x, y): &(f64, f64)| json!({ "type": "pointerMove", "duration": 0, "x": x.round(), "y": y.round() });
+        let mut actions: Vec<Value> = along.iter().map(go).collect();
+        actions.insert(1, json!({ "type": "pointerDown", "button": 0 }));
+        actions.push(json!({ "type": "pointerUp", "button": 0 }));
         let pointer = json!({ "type": "pointer", "id": kind, "parameters": { "pointerType": kind },
-            "actions": [
-                { "type": "pointerMove", "duration": 0, "x": x.round(), "y": y.round() },
-                { "type": "pointerDown", "button": 0 },
-                { "type": "pointerUp", "button": 0 },
-            ] });
+            "actions": actions });
         self.post("/actions", json!({ "actions": [pointer] }));
     }
 

@@ -10,6 +10,7 @@
 mod browser;
 mod budget;
 mod cluster;
+mod groups;
 #[path = "../processes/harness.rs"]
 #[expect(dead_code, reason = "the tests of real processes need more of it")]
 mod harness;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
     };
     let mut trials: Vec<Trial> = [
         journeys::SCENES,
+        groups::SCENES,
         lessons::SCENES,
         hunt::SCENES,
         traces::SCENES,

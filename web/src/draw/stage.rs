@@ -14,8 +14,11 @@ const RING: f64 = 12.0;
 /// How far outside a leader's rim its second ring runs.
 const SECOND_RING: f64 = 6.0;
 
-/// How far outside the middle of its nodes a side has its words.
-const NAME_OUTWARDS: f64 = 22.0;
+/// How far outside the middle of its nodes a side may have its words.
+const NAME_OUTWARDS: [f64; 4] = [-50.0, -25.0, 0.0, 22.0];
+
+/// How wide these words are, about.
+const NAME_WIDE: f64 = 120.0;
 
 /// Everything inside the stage's `<svg>`, from back to front.
 pub fn draw(scene: &Scene) -> Vec<Mark> {
@@ -98,8 +101,17 @@ fn side_name(scene: &Scene, side: &Side) -> Option<Mark> {
     let words = if side.quorum { "a majority" } else { "no majority" };
     let mean = |of: fn(&Point) -> f64| points.iter().map(of).sum::<f64>() / points.len() as f64;
     let mid = Point { x: mean(|point| point.x), y: mean(|point| point.y) };
-    // Outwards, where fewer lines cross and the other side has no words.
-    let at = mid.along(scene.layout.center().towards(mid), NAME_OUTWARDS);
+    // Outwards, where fewer lines cross and the other side has no words; or inwards, if no node is in the way.
+    let outwards = scene.layout.center().towards(mid);
+    let room = |at: &Point| {
+        let apart = |node: &Node| {
+            let beside = ((node.at.x - at.x).abs() - NAME_WIDE / 2.0).max(0.0);
+            Point::default().distance(Point { x: beside, y: node.at.y - at.y })
+        };
+        scene.nodes.iter().map(apart).fold(f64::MAX, f64::min)
+    };
+    let places = NAME_OUTWARDS.map(|by| mid.along(outwards, by));
+    let at = places.into_iter().max_by(|a, b| room(a).total_cmp(&room(b))).unwrap_or(mid);
     let name = Mark::of("text", "side-name")
         .key(side.nodes.first().map_or(0, |node| node.0))
         .place([("x", at.x), ("y", at.y)])
