@@ -87,7 +87,7 @@ impl Browser {
     /// Clicks an element with the mouse, where it is on the screen, as soon as it can be clicked: panels
     /// follow the stage a few frames later.
     pub(crate) fn click(&self, selector: &str) {
-        self.wait_for(&format!("{selector}:not(:disabled)"), ENABLED_MAX);
+        self.wait_for(&format!("{selector}:not([aria-disabled])"), ENABLED_MAX);
         let element = self.find(selector).unwrap_or_else(|| panic!("no {selector} to click"));
         self.post(&format!("/element/{element}/click"), json!({}));
     }

@@ -42,7 +42,7 @@ fn search_for_a_seed_opens_the_moment_and_does_not_block_the_page(page: &Page) {
     eprintln!("{}; {drawn} frames meanwhile", browser.text("#hunt-says"));
     assert!(drawn >= FRAMES_MIN, "{drawn} frames");
     browser.click("[data-act=end-hunt]");
-    browser.wait_for("#hunt:not(.searches)", ELECTION_MAX);
+    browser.wait_for("[data-act=hunt]", ELECTION_MAX);
 
     browser.keys("f");
     look_for("two-leaders");

@@ -2,8 +2,8 @@
 //! picture writes only what is different.
 
 use crate::mark::Mark;
-use wasm_bindgen::JsValue;
-use web_sys::{Document, Element};
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{Document, Element, HtmlElement};
 
 /// The inside of one element of the page.
 pub struct Living {
@@ -63,8 +63,26 @@ fn patch_all(
             }
         });
     }
-    old.into_iter().for_each(|gone| gone.element.remove());
-    put_in_order(parent, live)
+    let focused = document.active_element();
+    let mut loses_focus = false;
+    for Live { element, .. } in old {
+        loses_focus |= element.contains(focused.as_deref());
+        element.remove();
+    }
+    put_in_order(parent, live)?;
+    if loses_focus { focus_near(parent) } else { Ok(()) }
+}
+
+/// Gives the focus of what is gone to what is nearest: a keyboard goes on from there.
+fn focus_near(place: &Element) -> Result<(), JsValue> {
+    let mut place = Some(place.clone());
+    while let Some(here) = place {
+        if let Some(next) = here.query_selector("button, [tabindex]")? {
+            return next.unchecked_into::<HtmlElement>().focus();
+        }
+        place = here.parent_element();
+    }
+    Ok(())
 }
 
 /// Moves only elements that stand in the wrong place: moving one takes its focus away.
@@ -89,9 +107,10 @@ fn patch(
 ) -> Result<(), JsValue> {
     if live.mark.tag != mark.tag {
         let new = create(document, parent, mark)?;
+        let loses_focus = live.element.contains(document.active_element().as_deref());
         parent.replace_child(&new.element, &live.element)?;
         *live = new;
-        return Ok(());
+        return if loses_focus { focus_near(parent) } else { Ok(()) };
     }
     let element = &live.element;
     if live.mark.attributes != mark.attributes {

@@ -101,6 +101,7 @@ impl Page {
         };
         self.on(&root, "click", Self::on_click)?;
         self.on(&root, "contextmenu", Self::on_menu)?;
+        self.on(&root, "focusin", Self::on_focus)?;
         self.on(&root, "keydown", Self::on_key)?;
         for name in ["pointerdown", "pointermove", "pointerup", "pointercancel"] {
             self.on(&root, name, Self::on_pointer)?;
@@ -143,6 +144,14 @@ impl Page {
         }
     }
 
+    /// Whoever leaves a sheet by the keyboard has it closed: it would hide where they are.
+    fn on_focus(&self, event: Event) -> Result<()> {
+        let target = event.target().and_then(|target| target.dyn_into::<Element>().ok());
+        // Focus that the page itself moves, while it does something, is not the visitor's.
+        let (Some(target), Ok(state)) = (target, self.state.try_borrow()) else { return Ok(()) };
+        state.close_sheets(target.closest(".drop")?.as_ref()).map(drop)
+    }
+
     /// A right click, a long press or the menu key on something that can be picked: what can be done with it.
     fn on_menu(&self, event: Event) -> Result<()> {
         let target = event.target().and_then(|target| target.dyn_into::<Element>().ok());
@@ -156,6 +165,10 @@ impl Page {
     }
 
     fn act_of(&self, element: &Element) -> Result<()> {
+        // What cannot be done now keeps its place, and the focus, and does nothing.
+        if element.has_attribute("aria-disabled") {
+            return Ok(());
+        }
         let act = element.get_attribute("data-act").unwrap_or_default();
         let action = Action::of_element(&act, &self.state.borrow().scene());
         action.map_or(Ok(()), |action| self.act(action))

@@ -86,7 +86,8 @@ fn task(task: &Task, course: &Course) -> Mark {
             (false, false) => "Do it for me",
         };
         let help = act("lesson-help", words).class("small");
-        mark = mark.with(if course.is_helping() { help.set("disabled", "") } else { help });
+        mark =
+            mark.with(if course.is_helping() { help.set("aria-disabled", "true") } else { help });
     }
     mark
 }

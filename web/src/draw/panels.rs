@@ -223,7 +223,7 @@ pub fn branches(timeline: &Timeline) -> Vec<Mark> {
 fn act(item: &Item) -> Mark {
     let mut mark = Mark::new("button").set("type", "button").set("data-act", &*item.act);
     if !item.enabled {
-        mark = mark.set("disabled", "");
+        mark = mark.set("aria-disabled", "true");
     }
     if item.on {
         mark = mark.set("aria-pressed", "true");

@@ -48,7 +48,7 @@ impl Page {
             let text = read.result().ok().and_then(|text| text.as_string());
             let mut state = page.state.borrow_mut();
             report(match text {
-                Some(text) => state.close_sheets(None).and_then(|()| state.show_trace(&text)),
+                Some(text) => state.close_sheets(None).and_then(|_| state.show_trace(&text)),
                 None => state.complain("The browser cannot read this file."),
             });
         });

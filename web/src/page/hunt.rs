@@ -127,7 +127,9 @@ impl State {
         let searches = self.hunted.is_some();
         self.write("#hunt-says", says)?;
         self.write("#hunt-word", if searches { "Searching …" } else { "Find a seed" })?;
-        let form = find(&self.root, "#hunt")?;
-        form.class_list().toggle_with_force("searches", searches).map(drop)
+        // One button for both: the focus stays on it.
+        self.write("#search", if searches { "Stop" } else { "Search" })?;
+        let act = if searches { "end-hunt" } else { "hunt" };
+        find(&self.root, "#search")?.set_attribute("data-act", act)
     }
 }

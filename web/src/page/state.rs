@@ -334,12 +334,14 @@ impl State {
             Action::Open(picked) => {
                 self.view.picked = Some(picked);
                 self.draw(true)?;
-                let first = self.root.query_selector("#dock button:not(:disabled)")?;
+                let first = self.root.query_selector("#dock button:not([aria-disabled])")?;
                 return first.map_or(Ok(()), |first| first.unchecked_into::<HtmlElement>().focus());
             }
+            // One thing at a time: what is open, then what is picked.
             Action::Escape => {
-                self.close_sheets(None)?;
-                self.view.picked = None;
+                if !self.close_sheets(None)? {
+                    self.view.picked = None;
+                }
             }
             Action::Help => self.open_sheet("#help", "summary")?,
             Action::AskForSeed => self.open_sheet("#hunt", "select")?,
@@ -428,14 +430,21 @@ impl State {
         find(&sheet, part)?.dyn_into::<HtmlElement>()?.focus()
     }
 
-    pub(super) fn close_sheets(&self, except: Option<&Element>) -> Result<()> {
+    /// Closes all sheets but one, and says whether any was open. The focus does not go with what was in one.
+    pub(super) fn close_sheets(&self, except: Option<&Element>) -> Result<bool> {
+        let mut closes = false;
         for id in ["#share", "#hunt", "#checks", "#whatif", "#help"] {
             let sheet = find(&self.root, id)?;
-            if except != Some(&sheet) {
-                sheet.remove_attribute("open")?;
+            if except == Some(&sheet) || !sheet.has_attribute("open") {
+                continue;
             }
+            if sheet.contains(self.document()?.active_element().as_deref()) {
+                find(&sheet, "summary")?.dyn_into::<HtmlElement>()?.focus()?;
+            }
+            sheet.remove_attribute("open")?;
+            closes = true;
         }
-        Ok(())
+        Ok(closes)
     }
 }
 

@@ -81,6 +81,9 @@ impl State {
             Learn::Leave => {
                 (self.learning.course, self.learning.lists) = (None, false);
                 self.write_address()?;
+                find(&self.root, "[data-act=lessons]")?
+                    .dyn_into::<web_sys::HtmlElement>()?
+                    .focus()?;
             }
             Learn::Answer(number) => {
                 if let Some(course) = &mut self.learning.course {
