@@ -19,6 +19,19 @@ const ENABLED_MAX: Duration = Duration::from_secs(10);
 /// What a WebDriver calls an element in JSON.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
+/// Keys that have no letter, as WebDriver calls them.
+pub(crate) mod key {
+    pub(crate) const TAB: char = '\u{e004}';
+    pub(crate) const ENTER: char = '\u{e007}';
+    pub(crate) const ESCAPE: char = '\u{e00c}';
+    pub(crate) const PAGE_UP: char = '\u{e00e}';
+    pub(crate) const PAGE_DOWN: char = '\u{e00f}';
+    pub(crate) const END: char = '\u{e010}';
+    pub(crate) const HOME: char = '\u{e011}';
+    pub(crate) const LEFT: char = '\u{e012}';
+    pub(crate) const RIGHT: char = '\u{e014}';
+}
+
 pub(crate) struct Browser {
     driver: Driver,
     session: String,
@@ -120,6 +133,23 @@ impl Browser {
         );
     }
 
+    /// Types a key with Shift held.
+    pub(crate) fn shift(&self, key: char) {
+        const SHIFT: &str = "\u{e008}";
+        let press = |kind: &str, key: &str| json!({ "type": kind, "value": key });
+        let key = key.to_string();
+        let typed = [
+            press("keyDown", SHIFT),
+            press("keyDown", &key),
+            press("keyUp", &key),
+            press("keyUp", SHIFT),
+        ];
+        self.post(
+            "/actions",
+            json!({ "actions": [{ "type": "key", "id": "keys", "actions": typed }] }),
+        );
+    }
+
     /// Puts a text into a field, in place of what it holds.
     pub(crate) fn type_into(&self, selector: &str, text: &str) {
         let element = self.find(selector).unwrap_or_else(|| panic!("no {selector} to type into"));
@@ -167,8 +197,8 @@ impl Browser {
         value.as_str().unwrap_or_else(|| panic!("{script} gives {value}")).to_owned()
     }
 
-    /// Gives the page a screen of this size.
-    pub(crate) fn screen(&self, width: u32, height: u32) {
+    /// Gives the page a screen of this width and height.
+    pub(crate) fn screen(&self, (width, height): (u32, u32)) {
         let metrics =
             json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
         self.protocol("Emulation.setDeviceMetricsOverride", metrics);

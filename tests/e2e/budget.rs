@@ -90,7 +90,7 @@ fn hundred_thousand_events_fit_into_64_mib(page: &Page) {
 
 fn budget(page: &Page) {
     let browser = &page.browser;
-    browser.screen(1280, 800);
+    browser.screen((1280, 800));
     let mut rows = Vec::new();
     let starts = (0..ROUNDS).map(|_| {
         page.open("/");

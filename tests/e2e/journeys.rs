@@ -1,5 +1,6 @@
 //! What visitors do on the page, from opening it to sharing what they saw.
 
+use crate::browser::key;
 use crate::page::{ELECTION_MAX, Page};
 use crate::{Scene, scenes};
 
@@ -10,7 +11,6 @@ pub(crate) const SCENES: &[Scene] = scenes![
     message_is_dropped_by_a_click,
     link_is_cut_by_pointer_by_tap_by_keys_and_from_the_menu,
     shared_link_is_the_same_run_at_the_same_moment,
-    nothing_scrolls_sideways_on_the_smallest_screen,
     no_frames_come_while_the_page_is_paused_or_hidden,
 ];
 
@@ -98,7 +98,7 @@ fn link_is_cut_by_pointer_by_tap_by_keys_and_from_the_menu(page: &Page) {
     browser.click("#dock [data-act='do:cut-4-5~cut-5-4']");
     browser.wait_for(".link.cut[data-act='link:4-5']", ELECTION_MAX);
     assert_eq!(page.count(".link.cut"), 4);
-    browser.keys("\u{e00c}h");
+    browser.keys(&format!("{}h", key::ESCAPE));
     assert_eq!(page.count(".link.cut"), 0);
 }
 
@@ -113,22 +113,6 @@ fn shared_link_is_the_same_run_at_the_same_moment(page: &Page) {
     page.open(&format!("/{address}"));
     assert_eq!((page.hash(), browser.text("#events")), (hash, events));
     assert!(!browser.text("#sentence").contains("another version"));
-}
-
-fn nothing_scrolls_sideways_on_the_smallest_screen(page: &Page) {
-    let browser = &page.browser;
-    for path in ["/", "/#v1.lesson=figure-8.step=2", "/#v1.seed=9.nodes=9"] {
-        page.open(path);
-        browser.screen(320, 640);
-        let panels = ["logs", "timeline", "picked", "client", "story"]
-            .map(|panel| format!(".panels [data-act='panel:{panel}']"));
-        let menus = ["checks", "whatif", "help"].map(|menu| format!("#{menu} > summary"));
-        for shown in panels.iter().chain(&menus) {
-            page.press(shown);
-            assert_eq!(page.sideways(), "0", "{path}, {shown}");
-        }
-        browser.screen(1280, 900);
-    }
 }
 
 fn no_frames_come_while_the_page_is_paused_or_hidden(page: &Page) {

@@ -7,6 +7,7 @@
 //! Wants `web/dist` (`cargo xtask web`), nodes with that page inside (`cargo build -p raft-native`),
 //! `chromedriver` and Chromium.
 
+mod access;
 mod browser;
 mod budget;
 mod cluster;
@@ -16,10 +17,12 @@ mod groups;
 mod harness;
 mod hunt;
 mod journeys;
+mod keyboard;
 mod lessons;
 mod page;
 mod pictures;
 mod site;
+mod states;
 mod traces;
 
 use libtest_mimic::{Arguments, Trial};
@@ -54,6 +57,8 @@ fn main() -> ExitCode {
     let mut trials: Vec<Trial> = [
         journeys::SCENES,
         groups::SCENES,
+        keyboard::SCENES,
+        access::SCENES,
         lessons::SCENES,
         hunt::SCENES,
         traces::SCENES,

@@ -24,7 +24,7 @@ impl Page {
     /// Leaves the page, and forgets what the scene before did to the browser.
     pub(crate) fn forget(&self) {
         self.browser.open("about:blank");
-        self.browser.screen(1280, 900);
+        self.browser.screen((1280, 900));
         self.browser.prefers(&[]);
         self.browser.hide_scrollbars(false);
         self.browser.console();
@@ -33,8 +33,13 @@ impl Page {
     /// Opens the page at an address such as `/#v1.seed=2`, fresh: the fragment alone would not load it.
     pub(crate) fn open(&self, path: &str) {
         self.browser.open("about:blank");
-        self.browser.open(&self.site.address(path));
+        self.browser.open(&self.link(path));
         self.browser.wait_for("#legend li", ELECTION_MAX);
+    }
+
+    /// The whole address of such a page.
+    pub(crate) fn link(&self, path: &str) -> String {
+        self.site.address(path)
     }
 
     /// Opens the page and runs, at twice the speed of life, until somebody leads. Returns who.

@@ -55,7 +55,8 @@ fn answer(mut stream: TcpStream, folder: &Path) -> std::io::Result<()> {
     let request = lines.next().unwrap_or(Ok(String::new()))?;
     // The rest of the request's head, up to the empty line, says nothing that matters here.
     lines.map_while(Result::ok).find(String::is_empty);
-    let name = request.split(' ').nth(1).unwrap_or_default().trim_start_matches('/');
+    let target = request.split(' ').nth(1).unwrap_or_default();
+    let name = target.split('?').next().unwrap_or_default().trim_start_matches('/');
     let name = if name.is_empty() { "index.html" } else { name };
     let path: PathBuf = folder.join(name);
     let kind = match path.extension().and_then(|extension| extension.to_str()) {

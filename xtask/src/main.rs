@@ -63,9 +63,10 @@ formatting, the dependencies' licences, the page, lints, documentation, the
 tests of every crate (simulated seeds and real processes included), real faults,
 seeded bugs and mutants (a slice of each), and the page's tests in a browser.
 Fetches what it needs: the wasm target through rustup; wasm-bindgen, wasm-pack,
-cargo-deny and cargo-mutants into target/tools; Chromium through apt-get where
-that may be used. What it cannot fetch it names. Nothing is skipped. At the end
-it says how long each step took.
+cargo-deny and cargo-mutants into target/tools, and axe-core through npm;
+Chromium (and npm, if there is none) through apt-get where that may be used. What
+it cannot fetch it names. Nothing is skipped. At the end it says how long each
+step took.
 
   cargo xtask test
 ";

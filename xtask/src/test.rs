@@ -59,6 +59,7 @@ fn tools() -> Result {
     tools::wasm_bindgen()?;
     tools::wasm_pack()?;
     tools::cargo_deny()?;
+    tools::axe()?;
     tools::browser()
 }
 

@@ -13,6 +13,7 @@ const WASM_PACK_VERSION: &str = "0.15.1";
 const CARGO_DENY_VERSION: &str = "0.20.2";
 const CARGO_FUZZ_VERSION: &str = "0.13.2";
 const CARGO_MUTANTS_VERSION: &str = "27.1.0";
+const AXE_VERSION: &str = "4.14.1";
 
 /// A command that finds the tools installed here before those of the machine.
 pub(crate) fn tool<const N: usize>(name: &str, arguments: [&str; N]) -> Result<Command> {
@@ -79,6 +80,32 @@ pub(crate) fn browser() -> Result {
     Err("the browser tests need Chromium and chromedriver; install both (on Debian: \
          apt-get install chromium chromium-driver) and try again"
         .to_owned())
+}
+
+/// axe-core, the script that finds what keeps people out of a page, as target/tools/axe.min.js. It is an npm
+/// package without dependencies: packed, not installed.
+pub(crate) fn axe() -> Result {
+    let folder = run::target_dir()?.join("tools");
+    let script = folder.join("axe.min.js");
+    let banner = format!("/*! axe v{AXE_VERSION}\n");
+    let is_there = || fs::read_to_string(&script).is_ok_and(|text| text.starts_with(&banner));
+    if is_there() {
+        return Ok(());
+    }
+    if output(Command::new("npm").arg("--version")).is_none() {
+        apt_install(&["npm"])?;
+    }
+    fs::create_dir_all(&folder)
+        .map_err(|error| format!("cannot make {} ({error})", folder.display()))?;
+    let package = format!("axe-core@{AXE_VERSION}");
+    run::run(Command::new("npm").args(["pack", "--silent", &package]).current_dir(&folder))?;
+    let packed = format!("axe-core-{AXE_VERSION}.tgz");
+    let unpack = ["-xzf", &packed, "--strip-components=1", "package/axe.min.js"];
+    run::run(Command::new("tar").args(unpack).current_dir(&folder))?;
+    match is_there() {
+        true => Ok(()),
+        false => Err(format!("{} is not axe {AXE_VERSION}", script.display())),
+    }
 }
 
 /// The program that counts instructions.
