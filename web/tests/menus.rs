@@ -260,7 +260,7 @@ fn group_is_seen_on_the_stage_and_says_what_it_could_decide() {
         inside.facts.into_iter().map(|fact| fact.value).collect::<Vec<String>>().join("; ")
     };
     let all = (1..=5).map(NodeId);
-    let two = Group::of(all.clone().filter(|id| *id != leader).take(2));
+    let two = Group::of(all.filter(|id| *id != leader).take(2));
     assert_eq!(inside(two), format!("2 of 5: no majority; node {leader}, on the other side"));
     let three = two.turned(leader);
     assert!(inside(three).starts_with("3 of 5: a majority"), "{}", inside(three));
@@ -434,6 +434,19 @@ fn request_is_followed_from_the_asking_to_the_answer() {
             "entry  is committed, the answer comes"
         ]
     );
+}
+
+#[test]
+fn inside_of_a_node_has_its_store_and_the_newest_write_of_each_client() {
+    let mut run = led(3);
+    press_write(&mut run);
+    let scene =
+        until(&mut run, |scene| scene.requests.iter().any(|request| request.done.is_some()));
+    let picked = Some(Picked::Node(scene.leader().expect("led").id));
+    let inside = look::inside::inside(&run, &View { picked, ..VIEW }).expect("it is there");
+    let fact = |name| inside.facts.iter().find(|fact| fact.name == name).expect(name).value.clone();
+    assert_eq!(fact("store"), "x = 1");
+    assert_eq!(fact("session"), "client 1: write 1 is done, as entry 2");
 }
 
 fn press_write(run: &mut Run) {

@@ -89,6 +89,11 @@ impl Sessions {
         }
     }
 
+    /// The clients with the number and the log position of the newest write of each, in the order of their names.
+    pub fn newest(&self) -> impl Iterator<Item = (ClientId, Sequence, Index)> {
+        self.by_client.iter().map(|(client, known)| (*client, known.sequence, known.used))
+    }
+
     /// How many sessions are remembered.
     pub fn len(&self) -> usize {
         self.by_client.len()

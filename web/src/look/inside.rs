@@ -22,6 +22,9 @@ const WHY_MAX: usize = 8;
 /// The most messages near a node shown.
 const NEAR_MAX: usize = 16;
 
+/// The most sessions of a store shown.
+const SESSIONS_MAX: usize = 4;
+
 /// The most keys of a store shown.
 const KEYS_MAX: usize = 12;
 
@@ -181,10 +184,16 @@ fn store(replica: &Replica) -> Vec<Fact> {
     if keys.is_empty() {
         keys.push("empty".to_owned());
     }
-    vec![
-        fact("store", keys.join(", ")),
-        fact("sessions", format!("{} clients remembered", store.sessions().len())),
-    ]
+    let sessions = store.sessions().newest().take(SESSIONS_MAX);
+    let sessions = sessions.map(|(client, number, at)| {
+        fact("session", format!("client {:x}: write {number} is done, as entry {at}", client.0))
+    });
+    let mut facts = vec![fact("store", keys.join(", "))];
+    facts.extend(sessions);
+    if store.sessions().len() > SESSIONS_MAX {
+        facts.push(fact("sessions", format!("{} in all", store.sessions().len())));
+    }
+    facts
 }
 
 fn down(disk: &Durable) -> Vec<Fact> {
