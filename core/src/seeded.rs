@@ -94,6 +94,10 @@ pub enum Bug {
     SnapshotWithUncommittedMembers,
     /// Learners count as voters.
     LearnersCount,
+    /// A leader answers reads from its own store, without asking whether it still leads.
+    ReadsLocally,
+    /// A server stands for election without asking first whether it would win.
+    NoPreVote,
 }
 
 /// A mistake, and where it was found.
@@ -325,6 +329,8 @@ pub const LIST: &[Origin] = &[
         origin: "hashicorp/raft#308, etcd-io/raft db54973, abb533c",
         mistake: Mistake::Made(Bug::LearnersCount),
     },
+    Origin { number: "B43", origin: "etcd#741", mistake: Mistake::Made(Bug::ReadsLocally) },
+    Origin { number: "B44", origin: "etcd#9333", mistake: Mistake::Made(Bug::NoPreVote) },
 ];
 
 /// Chooses the mistake that is made from now on, by all threads; `None` is the right code again.

@@ -70,6 +70,21 @@ pub const ALL: &[WhatIf] = &[
         shows: "seed=46.nodes=5.do=4268000-remove-4~5722000-get-x",
     },
     WhatIf {
+        name: "reads-locally",
+        bug: Bug::ReadsLocally,
+        mistake: "A leader answers reads from its own store, without asking whether it still leads.",
+        rule: "One that is cut off does not know of its successor: it has to hear from a majority first (§8).",
+        shows: "seed=43.nodes=3.do=4000000-set-x-1~6000000-split-3~6000000-clock-3-250000\
+                ~9500000-set-x-2~10200000-get-x",
+    },
+    WhatIf {
+        name: "no-pre-vote",
+        bug: Bug::NoPreVote,
+        mistake: "A node stands for election without asking first whether it would win.",
+        rule: "One that was away comes back in a later term, and a leader who works has to step down (thesis §9.6).",
+        shows: "seed=293.run=swarm",
+    },
+    WhatIf {
         name: "applies-twice",
         bug: Bug::AppliesTwice,
         mistake: "A write that comes again is carried out again.",

@@ -29,8 +29,11 @@ impl Raft {
             return self.become_candidate(self.term().next(), false, false);
         }
         let campaign = self.term().next();
-        self.output.events.push(Event::PreVoteStarted { campaign });
-        self.become_candidate(campaign, true, false);
+        let asks_first = !makes(Bug::NoPreVote);
+        if asks_first {
+            self.output.events.push(Event::PreVoteStarted { campaign });
+        }
+        self.become_candidate(campaign, asks_first, false);
     }
 
     /// One without a vote, or without a disk to keep one on, can only wait.

@@ -159,9 +159,9 @@ impl Raft {
     /// much this clock may be slow and another fast.
     fn lease_holds(&self) -> bool {
         let timing = &self.config.timing;
-        let (Role::Leader(leader), Some(drift)) = (&self.role, timing.lease_drift_percent) else {
-            return false;
-        };
+        let lies = makes(Bug::ReadsLocally);
+        let drift = timing.lease_drift_percent.or(lies.then_some(0));
+        let (Role::Leader(leader), Some(drift)) = (&self.role, drift) else { return false };
         let drift = drift.min(100);
         let lease = timing.election_timeout_min * (100 - drift) / (100 + drift);
         let asked_today = leader.reads.quorum_round >= leader.lease_from;
@@ -170,8 +170,7 @@ impl Raft {
         let is_sure = !is_handed_over || makes(Bug::LeaseDuringTransfer);
         is_sure
             && self.commit >= leader.first
-            && asked_today
-            && self.now - leader.reads.quorum_at < lease
+            && (lies || (asked_today && self.now - leader.reads.quorum_at < lease))
     }
 
     pub(super) fn confirm_reads(&mut self) {

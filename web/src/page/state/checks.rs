@@ -1,10 +1,11 @@
 //! The checks: the word in the head, and the sheet below it. And the mistakes that they are to catch.
 
 use super::{Result, State};
+use crate::controls::NOTCHES;
 use crate::dom::Living;
 use crate::draw;
 use crate::look;
-use crate::session::Session;
+use crate::session::{Cluster, Session};
 use crate::whatif::WhatIf;
 
 /// The parts of the page that are about checks.
@@ -50,6 +51,10 @@ impl State {
     pub(super) fn show_mistake(&mut self, what_if: &'static WhatIf) -> Result<()> {
         let shows = Session::from_link(&format!("v1.{}", what_if.shows))?;
         self.begin(Session { what_if: Some(what_if), ..shows })?;
+        // A run of the tests has thousands of events, and the check that ends it comes last.
+        if self.run().session().cluster == Cluster::Swarm {
+            self.notch = *NOTCHES.end();
+        }
         self.playing = true;
         Ok(())
     }
