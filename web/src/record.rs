@@ -131,6 +131,21 @@ impl Record {
         &self.lanes
     }
 
+    /// Who leads at a moment, or at the last one played, and how far is committed, in words.
+    pub fn state_at(&self, at: Instant) -> String {
+        let at = at.min(self.end);
+        let spells =
+            self.lanes.iter().filter_map(|lane| Some((lane.node, lane.spells(at, at).last()?)));
+        let leaders = spells.filter(|(_, spell)| spell.role == Role::Leader);
+        let led = match leaders.max_by_key(|(_, spell)| spell.term) {
+            Some((node, spell)) => format!("node {node} leads term {}", spell.term),
+            None => "nobody leads".to_owned(),
+        };
+        let told = self.happenings.iter().take_while(|told| told.at <= at);
+        let committed = told.filter_map(|told| told.reaches).max().unwrap_or_default();
+        format!("{led}, {committed} entries are committed")
+    }
+
     /// The messages that were under way in a stretch of time and have ended, in the order of arrival.
     pub fn arrows(&self, from: Instant, until: Instant) -> impl Iterator<Item = &Arrow> {
         self.arrows.between(from, until)

@@ -180,11 +180,29 @@ fn branches_are_shown_with_their_fork_and_their_difference() {
     assert_eq!(names, ["A", "B"]);
     let difference = timeline.difference.clone().expect("they differ");
     assert_eq!((&*difference.name, difference.at), ("A", Instant(5_500_000)));
-    assert!(difference.nodes.contains(&NodeId(3)) && difference.hashes.0 != difference.hashes.1);
+    assert!(difference.nodes.contains(&NodeId(3)));
     assert!(timeline.lanes.iter().all(|lane| !lane.beside.is_empty()));
     let printed: String =
         panels::branches(&timeline).iter().map(raft_web::mark::Mark::print).collect();
     assert!(printed.contains("Parted from A at 5.500 s"), "{printed}");
     let scene = look::scene(branches.run(), &View::of(timeline.window));
+    let leader = scene.leader().expect("led");
+    let state = format!(
+        "node {} leads term {}, {} entries are committed",
+        leader.id, leader.term, leader.commit
+    );
+    assert!(
+        printed.contains(&format!("Here {state}; in A at the same moment node")),
+        "{state}: {printed}"
+    );
+    // Also from the past of it, until they parted.
+    branches.run_mut().seek_time(Instant(6_000_000));
+    let printed = |branches: &Branches| -> String {
+        let marks = panels::branches(&see(branches, 0, 14_000));
+        marks.iter().map(raft_web::mark::Mark::print).collect()
+    };
+    assert!(printed(&branches).contains("another branch. Parted from A"));
+    branches.run_mut().seek_time(Instant(5_000_000));
+    assert!(!printed(&branches).contains("Parted from A at 5.500 s;"));
     assert_eq!(Action::of_element("branch:0", &scene), Some(Action::Branch(0)));
 }

@@ -4,7 +4,7 @@ use crate::draw::{shapes, term_class};
 use crate::hunt::{self, Wanted};
 use crate::mark::Mark;
 use crate::scene::menu::Item;
-use crate::scene::timeline::{Tab, Timeline};
+use crate::scene::timeline::{Tab, Timeline, Versus};
 use crate::scene::{Cell, Happening, Kind, Node, Request, Scene};
 use raft_core::id::{Index, Term};
 use raft_core::time::Instant;
@@ -190,24 +190,24 @@ pub fn branches(timeline: &Timeline) -> Vec<Mark> {
             .set("aria-label", title)
             .text(&*tab.name)
     };
-    let words = match (&timeline.difference, timeline.in_the_past) {
-        (_, true) => "This is the past: what you do here begins another branch.".to_owned(),
-        (Some(versus), false) => {
-            let nodes: Vec<String> = versus.nodes.iter().map(ToString::to_string).collect();
+    let past = match timeline.in_the_past {
+        true => "This is the past: what you do here begins another branch. ",
+        false => "",
+    };
+    let words = match timeline.difference.as_ref().filter(|versus| versus.at <= timeline.now) {
+        Some(Versus { name, at, states: [here, there], nodes }) => {
+            let nodes: Vec<String> = nodes.iter().map(ToString::to_string).collect();
             let nodes = match &*nodes {
                 [] => "no role or term differs yet".to_owned(),
                 [node] => format!("node {node} differs"),
                 nodes => format!("nodes {} differ", nodes.join(", ")),
             };
             format!(
-                "Parted from {} at {} s: {nodes}. Fingerprints {:08x} and {:08x}.",
-                versus.name,
-                seconds(versus.at),
-                versus.hashes.0 >> 32,
-                versus.hashes.1 >> 32
+                "{past}Parted from {name} at {} s; {nodes}. Here {here}; in {name} at the same moment {there}.",
+                seconds(*at)
             )
         }
-        (None, false) => String::new(),
+        None => past.to_owned(),
     };
     let tabs = timeline.branches.iter().map(tab).collect::<Vec<Mark>>();
     let mut marks = Vec::new();

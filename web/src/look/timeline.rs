@@ -142,10 +142,12 @@ fn tabs(branches: &Branches) -> Vec<Tab> {
 
 fn versus(branches: &Branches, other: usize) -> Option<Versus> {
     let difference = branches.difference(branches.current(), other)?;
+    let now = branches.run().sim().now();
     Some(Versus {
         name: branches.all()[other].name.clone(),
         at: difference.at,
-        hashes: difference.hashes,
+        states: [branches.current(), other]
+            .map(|place| branches.all()[place].run().record().state_at(now)),
         nodes: difference.nodes,
     })
 }

@@ -97,8 +97,8 @@ pub struct Versus {
     pub name: String,
     /// When they parted.
     pub at: Instant,
-    /// The fingerprints of this one and of the other.
-    pub hashes: (u64, u64),
+    /// What this one and the other have come to by now, in words.
+    pub states: [String; 2],
     /// The nodes whose roles or terms differ after that.
     pub nodes: Vec<NodeId>,
 }
