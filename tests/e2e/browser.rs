@@ -198,9 +198,13 @@ impl Browser {
     }
 
     /// Gives the page a screen of this width and height.
-    pub(crate) fn screen(&self, (width, height): (u32, u32)) {
-        let metrics =
-            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+    pub(crate) fn screen(&self, size: (u32, u32)) {
+        self.fine_screen(size, 1.0);
+    }
+
+    /// The same with so many of the screen's points to one of the page's.
+    pub(crate) fn fine_screen(&self, (width, height): (u32, u32), points: f64) {
+        let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": points, "mobile": false });
         self.protocol("Emulation.setDeviceMetricsOverride", metrics);
         self.drawn();
     }

@@ -12,7 +12,8 @@ fn pictures_of_the_readme(page: &Page) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web");
     let browser = &page.browser;
     browser.hide_scrollbars(true);
-    browser.screen(WIDE);
+    // A README shows pictures some 850 points wide: no wider than the page needs to be, and finer than that.
+    browser.fine_screen((1100, 860), 1.5);
     after(page, BUSY, 159);
     browser.keys("2");
     browser.picture(&folder.join("screenshot.png"));
