@@ -18,6 +18,8 @@ fn pictures_of_the_readme(page: &Page) {
     browser.keys("2");
     browser.picture(&folder.join("screenshot.png"));
 
+    // A lesson stands beside it all.
+    browser.fine_screen((1280, 860), 1.5);
     browser.prefers(DARK);
     page.open("/#v1.lesson=minority-leader.step=1");
     do_task(page);

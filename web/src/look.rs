@@ -101,7 +101,8 @@ pub fn scene(run: &Run, view: &View) -> Scene {
             format!(
                 "{} does not hold any more: {}",
                 violation.property,
-                story::in_words(&violation.facts)
+                // How every node stands is there to be seen.
+                story::in_words(violation.facts.split(": node ").next().unwrap_or_default())
             )
         }),
         over: run.next_at().is_none(),

@@ -143,7 +143,7 @@ impl Record {
         };
         let told = self.happenings.iter().take_while(|told| told.at <= at);
         let committed = told.filter_map(|told| told.reaches).max().unwrap_or_default();
-        format!("{led}, {committed} entries are committed")
+        format!("{led}, {committed} committed")
     }
 
     /// The messages that were under way in a stretch of time and have ended, in the order of arrival.

@@ -191,19 +191,19 @@ pub fn branches(timeline: &Timeline) -> Vec<Mark> {
             .text(&*tab.name)
     };
     let past = match timeline.in_the_past {
-        true => "This is the past: what you do here begins another branch. ",
+        true => "In the past: what you do begins another branch. ",
         false => "",
     };
     let words = match timeline.difference.as_ref().filter(|versus| versus.at <= timeline.now) {
         Some(Versus { name, at, states: [here, there], nodes }) => {
             let nodes: Vec<String> = nodes.iter().map(ToString::to_string).collect();
             let nodes = match &*nodes {
-                [] => "no role or term differs yet".to_owned(),
+                [] => "no role or term differs".to_owned(),
                 [node] => format!("node {node} differs"),
                 nodes => format!("nodes {} differ", nodes.join(", ")),
             };
             format!(
-                "{past}Parted from {name} at {} s; {nodes}. Here {here}; in {name} at the same moment {there}.",
+                "{past}Parted from {name} at {} s; {nodes}. Here {here}; in {name} {there}.",
                 seconds(*at)
             )
         }

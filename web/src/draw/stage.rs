@@ -14,8 +14,8 @@ const RING: f64 = 12.0;
 /// How far outside a leader's rim its second ring runs.
 const SECOND_RING: f64 = 6.0;
 
-/// How far outside the middle of its nodes a side may have its words.
-const NAME_OUTWARDS: [f64; 4] = [-50.0, -25.0, 0.0, 22.0];
+/// How far outside the middle of its nodes a side has its words: the first where no node is in the way.
+const NAME_OUTWARDS: [f64; 4] = [22.0, 0.0, -25.0, -50.0];
 
 /// How wide these words are, about.
 const NAME_WIDE: f64 = 120.0;
@@ -110,8 +110,9 @@ fn side_name(scene: &Scene, side: &Side) -> Option<Mark> {
         };
         scene.nodes.iter().map(apart).fold(f64::MAX, f64::min)
     };
-    let places = NAME_OUTWARDS.map(|by| mid.along(outwards, by));
-    let at = places.into_iter().max_by(|a, b| room(a).total_cmp(&room(b))).unwrap_or(mid);
+    let mut places = NAME_OUTWARDS.iter().map(|by| mid.along(outwards, *by));
+    let is_free = |at: &Point| room(at) > scene.layout.radius + RING;
+    let at = places.clone().find(is_free).or(places.next()).unwrap_or(mid);
     let name = Mark::of("text", "side-name")
         .key(side.nodes.first().map_or(0, |node| node.0))
         .place([("x", at.x), ("y", at.y)])

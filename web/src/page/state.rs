@@ -55,6 +55,8 @@ pub(super) struct State {
     view: View,
     /// The timeline's size.
     frame: timeline::Frame,
+    /// Whether there are branches below the timeline, and whether words.
+    foot: (bool, bool),
     panel: Panel,
     learning: Learning,
     /// What time stops at.
@@ -148,6 +150,7 @@ impl State {
             branches,
             view: View::of(in_view),
             frame: timeline::Frame { down: false, along: 1_000.0, across: 180.0 },
+            foot: (false, false),
             panel: Panel::default(),
             learning: Learning::default(),
             pause: None,

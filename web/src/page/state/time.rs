@@ -80,19 +80,24 @@ impl State {
         let svg = find(&self.root, "#timeline")?;
         let (width, height) = self.frame.size();
         svg.set_attribute("viewBox", &format!("0 0 {} {}", length(width), length(height)))?;
-        let Timeline { now, end, crowded, window, kept_from, .. } = timeline;
+        let Timeline { now, end, crowded, window, kept_from, in_the_past, branches, .. } = timeline;
         let scrub = find(&self.root, "#scrub")?;
         scrub.set_attribute("aria-valuemax", &end.0.to_string())?;
         scrub.set_attribute("aria-valuenow", &now.0.to_string())?;
         let words = format!("{} s of {} s", panels::seconds(now), panels::seconds(end));
         scrub.set_attribute("aria-valuetext", &words)?;
-        self.write(
-            "#crowded",
-            match crowded {
-                _ if window.until() < kept_from => "Messages of so long ago are not kept.",
-                true => "Too many messages to draw each: zoom in.",
-                false => "",
-            },
-        )
+        let crowded = match crowded {
+            _ if window.until() < kept_from => "Messages of so long ago are not kept.",
+            true => "Too many messages to draw each: zoom in.",
+            false => "",
+        };
+        self.write("#crowded", crowded)?;
+        // The foot takes its line from the diagram.
+        let foot = (!branches.is_empty(), in_the_past || !crowded.is_empty());
+        if std::mem::replace(&mut self.foot, foot) == foot {
+            return Ok(());
+        }
+        self.fit_timeline()?;
+        self.draw_timeline()
     }
 }
