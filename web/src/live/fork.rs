@@ -169,7 +169,7 @@ impl Plan {
             if left > 0 {
                 late.iter().for_each(|id| run.act(Command::Split([*id].into())));
                 apart.extend(late);
-                let value = left.to_string().into();
+                let value = (entries - left + 1).to_string().into();
                 run.act(Command::Write { key: "entry".into(), value });
             }
         }
