@@ -1,5 +1,9 @@
 //! Links are outside input: whatever they say, they are refused or played, and nothing stops.
 
+#[path = "links/draw.rs"]
+mod draw;
+
+use draw::Draw;
 use raft_core::id::NodeId;
 use raft_sim::replay::Replay;
 use raft_sim::{Command, Options, Property};
@@ -26,17 +30,6 @@ const LINKS: u64 = 3_000;
 
 /// How far each is played: long enough for what it says to happen.
 const STEPS: u64 = 400;
-
-/// Draws; the same in every run.
-struct Draw(u64);
-
-impl Draw {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % bound
-    }
-}
 
 #[test]
 fn good_links_are_read_and_printed_as_they_were() {

@@ -1,6 +1,10 @@
 //! Traces are outside input: whatever they say, they are refused in a sentence or shown, and nothing stops.
 #![cfg(not(target_arch = "wasm32"))]
 
+#[path = "links/draw.rs"]
+mod draw;
+
+use draw::Draw;
 use raft_core::id::NodeId;
 use raft_core::raft::event::{Event, RoleName};
 use raft_core::time::Instant;
@@ -135,17 +139,6 @@ fn trace_of_a_long_run_ends_where_it_would_be_too_long() {
     let (text, is_whole) = trace::print(&Session::new(2, Cluster::Swarm), 200_000);
     assert!(is_whole || text.len() + (1 << 16) > BYTES_MAX);
     assert!(text.len() <= BYTES_MAX && trace::read(&text).is_ok());
-}
-
-/// Draws; the same in every run.
-struct Draw(u64);
-
-impl Draw {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % bound
-    }
 }
 
 /// Goes to a few moments of a trace, and looks.
