@@ -11,6 +11,7 @@ mod access;
 mod browser;
 mod budget;
 mod cluster;
+mod frames;
 mod groups;
 #[path = "../processes/harness.rs"]
 #[expect(dead_code, reason = "the tests of real processes need more of it")]
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         journeys::SCENES,
         groups::SCENES,
         keyboard::SCENES,
+        frames::SCENES,
         access::SCENES,
         lessons::SCENES,
         hunt::SCENES,
