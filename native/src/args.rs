@@ -16,7 +16,7 @@ Examples:
     raft-kv --id 3 --cluster localhost:8001,localhost:8002,localhost:8003
   Then:
     raft-cli set name Alice
-    http://localhost:8001/ is a page to watch Raft on: the same code, simulated
+    http://localhost:8001/ shows the cluster live, and simulated ones to break
   A fourth node, which waits until it is added, and the command that adds it:
     raft-kv --id 4 --join localhost:8001 --listen localhost:8004
     raft-cli member add localhost:8004

@@ -60,13 +60,14 @@ usage: cargo xtask test
 
 Runs everything CI runs, in order, and stops at the first step that fails:
 formatting, the dependencies' licences, the page, lints, documentation, the
-tests of every crate (simulated seeds and real processes included), real faults,
-seeded bugs and mutants (a slice of each), and the page's tests in a browser.
+tests of every crate (simulated seeds, real processes and the page included),
+real faults, seeded bugs and mutants (a slice of each), what a request costs the
+core, and the page's own tests in a browser.
 Fetches what it needs: the wasm target through rustup; wasm-bindgen, wasm-pack,
 cargo-deny and cargo-mutants into target/tools, and axe-core through npm;
-Chromium (and npm, if there is none) through apt-get where that may be used. What
-it cannot fetch it names. Nothing is skipped. At the end it says how long each
-step took.
+Chromium and valgrind (and npm, if there is none) through apt-get where that may
+be used. What it cannot fetch it names. Nothing is skipped. At the end it says
+how long each step took.
 
   cargo xtask test
 ";
@@ -74,9 +75,8 @@ step took.
 const HELP_WEB: &str = "\
 usage: cargo xtask web [--size | --budget | --screenshots | --serve [PORT]]
 
-Builds the page into web/dist: index.html, style.css, learn.css, share.css, boot.js, hunt.js,
-raft_web.js and raft_web_bg.wasm. They are static files; any web server will do, and nodes built
-afterwards carry them inside.
+Builds the page into web/dist: static files, each with a compressed copy beside it. Any web server
+will do, and nodes built afterwards carry them inside.
 
   cargo xtask web                 build
   cargo xtask web --size          and measure it, compressed, against web/size.txt: 5 % more is an error
