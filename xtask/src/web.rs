@@ -6,7 +6,6 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 const DIST: &str = "web/dist";
@@ -61,8 +60,16 @@ pub(crate) fn build() -> Result {
 
 /// Puts a compressed copy beside each file: nodes hand it out, and servers such as nginx with `gzip_static` too.
 fn compress(folder: &Path) -> Result {
-    let files = names(folder)?.into_iter().map(|name| folder.join(name));
-    run::run(Command::new("gzip").arg("-9nk").args(files))
+    for name in names(folder)? {
+        let path = folder.join(&name);
+        let failed = |error| format!("cannot compress {name}: {error}");
+        let plain = fs::read(&path).map_err(failed)?;
+        let mut packed = Vec::new();
+        zopfli::compress(Default::default(), zopfli::Format::Gzip, &plain[..], &mut packed)
+            .map_err(failed)?;
+        fs::write(folder.join(format!("{name}.gz")), packed).map_err(failed)?;
+    }
+    Ok(())
 }
 
 /// Fails if the page in web/dist has grown by more than [`GROWTH_PERCENT_MAX`] beyond what web/size.txt says.
