@@ -3,5 +3,6 @@
 
 pub mod command;
 pub(crate) mod key;
+pub(crate) mod keys;
 pub mod session;
 pub mod store;

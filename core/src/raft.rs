@@ -457,6 +457,11 @@ impl Raft {
         &self.configurations.last().expect("the founding one stays").1
     }
 
+    /// Its newest snapshot.
+    pub fn snapshot(&self) -> Option<&SnapshotMeta> {
+        self.snapshot.as_ref()
+    }
+
     /// The last entry in its newest snapshot.
     pub fn snapshot_last(&self) -> EntryId {
         self.snapshot.as_ref().map(|meta| meta.last).unwrap_or_default()

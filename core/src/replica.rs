@@ -124,7 +124,7 @@ pub struct Replica {
     applied_bytes: usize,
     /// A snapshot was asked for.
     is_snapshot_asked: bool,
-    /// The newest snapshot.
+    /// The newest snapshot, until the disk has been given it and nobody is being sent it.
     snapshot: Option<Encoder>,
     /// The chunks of it that followers wait for.
     chunks: VecMap<NodeId, ChunkWanted>,
@@ -139,7 +139,6 @@ impl Replica {
     /// The node as its disk remembers it. It begins as a follower (§5.2).
     pub fn restore(config: Config, durable: Durable, now: Instant) -> Self {
         let meta = durable.snapshot.as_ref().map(|snapshot| snapshot.meta.clone());
-        let chunk_bytes = config.limits.snapshot_chunk_bytes;
         let (hard_state, entries) = (durable.hard_state, durable.entries);
         let applied = meta.as_ref().map(|meta| meta.last).unwrap_or_default();
         let mut rng = Pcg32::seed_from_u64(!config.seed);
@@ -147,11 +146,11 @@ impl Replica {
             raft: Raft::restore(config.clone(), hard_state, meta, entries, now),
             config,
             now,
-            store: durable.snapshot.as_ref().map(|s| s.store.clone()).unwrap_or_default(),
+            store: durable.snapshot.map(|snapshot| snapshot.store).unwrap_or_default(),
             applied,
             applied_bytes: 0,
             is_snapshot_asked: false,
-            snapshot: durable.snapshot.map(|snapshot| Encoder::new(snapshot, chunk_bytes)),
+            snapshot: None,
             chunks: VecMap::new(),
             incoming: Decoder::default(),
             waiting: Waiting::new(Ticket(rng.next_u64() >> 1)),
@@ -184,6 +183,7 @@ impl Replica {
         self.answer_reads();
         self.answer_counted();
         self.send_chunk();
+        self.let_snapshot_go();
         std::mem::take(&mut self.effects)
     }
 
@@ -270,18 +270,31 @@ impl Replica {
         }
     }
 
-    /// Keeps the state as a snapshot when the log has grown enough (§7). Costs no copy.
+    /// Keeps the state as a snapshot when the log has grown enough (§7), or a follower needs one. Costs no
+    /// copy.
     fn take_snapshot(&mut self) {
         let limits = &self.config.limits;
         let entries = self.applied.index.0 - self.raft.snapshot_last().index.0;
+        let is_sending = self.raft.is_sending_snapshot();
+        let is_missing = is_sending && self.snapshot.is_none();
+        if is_missing
+            && entries == 0
+            && let Some(meta) = self.raft.snapshot()
+        {
+            // Nothing was applied since the newest.
+            let snapshot = Snapshot { meta: meta.clone(), store: self.store.clone() };
+            self.snapshot = Some(Encoder::new(snapshot, limits.snapshot_chunk_bytes));
+            return;
+        }
         let grown = std::mem::take(&mut self.is_snapshot_asked)
+            || is_missing
             || entries >= limits.snapshot_log_entries
             || self.applied_bytes >= limits.snapshot_log_bytes;
         // A transfer under way is left to end, unless the log grows far beyond its bound meanwhile.
         let far = entries >= limits.snapshot_log_entries.saturating_mul(4)
             || self.applied_bytes >= limits.snapshot_log_bytes.saturating_mul(4);
-        let is_sending = self.raft.is_sending_snapshot() && !far;
-        if !grown || is_sending || self.raft.disk_is_full() {
+        let is_postponed = is_sending && !is_missing && !far;
+        if !grown || is_postponed || self.raft.disk_is_full() {
             return;
         }
         if let Some(meta) = self.raft.compact(self.now, self.applied.index) {
@@ -340,9 +353,19 @@ impl Replica {
     fn keep(&mut self, snapshot: Snapshot) {
         let newest = Encoder::new(snapshot, self.config.limits.snapshot_chunk_bytes);
         if let Some(old) = self.snapshot.replace(newest) {
-            self.effects.dropped.push(Dropped::Store(old.snapshot().store.clone()));
+            self.effects.dropped.push(Dropped::Store(old.into_store()));
         }
         self.applied_bytes = 0;
+    }
+
+    /// While a snapshot is kept, what changes is there twice.
+    fn let_snapshot_go(&mut self) {
+        if !self.raft.has_snapshot_to_write()
+            && !self.raft.is_sending_snapshot()
+            && let Some(encoder) = self.snapshot.take()
+        {
+            self.effects.dropped.push(Dropped::Store(encoder.into_store()));
+        }
     }
 
     fn send(&mut self, to: NodeId, body: PeerBody) {

@@ -133,7 +133,7 @@ enum Aside {
     /// A thread stores it.
     Storing(JoinHandle<Stored>),
     /// It found no room, and is tried again at this time.
-    NoRoom(Snapshot, Instant),
+    NoRoom(Box<Snapshot>, Instant),
 }
 
 /// What came of storing a snapshot.
@@ -336,14 +336,15 @@ impl Writer {
                         self.perform(ops)
                     }
                     Err((snapshot, failure)) if failure.is_full() => {
-                        self.aside = Aside::NoRoom(snapshot, Instant::now() + SNAPSHOT_RETRY);
+                        self.aside =
+                            Aside::NoRoom(Box::new(snapshot), Instant::now() + SNAPSHOT_RETRY);
                         Ok(())
                     }
                     Err((_, failure)) => Err(failure),
                 }
             }
             Aside::NoRoom(snapshot, at) if at <= Instant::now() && !is_last => {
-                self.store_aside(snapshot)
+                self.store_aside(*snapshot)
             }
             aside => {
                 self.aside = aside;

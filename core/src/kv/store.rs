@@ -1,5 +1,5 @@
 //! The store: an ordered map of keys. Applying the same commands in the same order gives the same store
-//! on every node. Maps share structure, so a clone costs nothing and is a snapshot.
+//! on every node. A clone costs nothing and is a snapshot.
 
 use crate::bytes::Bytes;
 use crate::config::Limits;
@@ -7,26 +7,16 @@ use crate::error::Error;
 use crate::id::Index;
 use crate::kv::command::{Command, Condition, Found, Item, Read, Write, Written};
 use crate::kv::key::Key;
+use crate::kv::keys::{Keys, Record};
 use crate::kv::session::Sessions;
 use crate::seeded::{Bug, makes};
-use imbl::OrdMap;
 use std::ops::Bound;
 
 /// Keys, values and sessions, up to some entry of the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Store {
-    keys: OrdMap<Key, Record>,
+    keys: Keys,
     sessions: Sessions,
-}
-
-/// What there is of a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Record {
-    pub(crate) value: Bytes,
-    /// The revision that created the key.
-    pub(crate) created: Index,
-    /// The revision that last set it.
-    pub(crate) modified: Index,
 }
 
 impl Store {
@@ -52,19 +42,8 @@ impl Store {
         let key = Key::new(write.key());
         self.check(&key, write.condition())?;
         let existed = match write {
-            // Most keys are there already: then this is the only search for it.
-            Write::Set { value, .. } => match self.keys.get_mut(&key) {
-                Some(record) => {
-                    (record.value, record.modified) = (value.clone(), index);
-                    true
-                }
-                None => {
-                    let record = Record { value: value.clone(), created: index, modified: index };
-                    self.keys.insert(key, record);
-                    false
-                }
-            },
-            Write::Delete { .. } => self.keys.remove(&key).is_some(),
+            Write::Set { value, .. } => self.keys.set(key, value.clone(), index),
+            Write::Delete { .. } => self.keys.delete(key),
         };
         Ok(Written { revision: index, existed })
     }
@@ -116,7 +95,7 @@ impl Store {
         };
         let mut matching = self
             .keys
-            .range::<_, [u8]>((start, Bound::Unbounded))
+            .range(start)
             .map(|(key, record)| (key.as_bytes(), record))
             .take_while(|(key, _)| key.starts_with(prefix))
             .peekable();
@@ -141,7 +120,7 @@ impl Store {
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+        self.keys.len() == 0
     }
 
     /// Every key with its value, in order.
@@ -159,22 +138,17 @@ impl Store {
 impl Store {
     /// No keys yet.
     pub(crate) fn new(sessions: Sessions) -> Self {
-        Self { keys: OrdMap::new(), sessions }
+        Self { keys: Keys::default(), sessions }
     }
 
     /// The keys after `key`, or all, in order.
     pub(crate) fn after(&self, key: Option<&Key>) -> impl Iterator<Item = (&Key, &Record)> {
-        let start = key.map_or(Bound::Unbounded, Bound::Excluded);
-        self.keys.range::<_, Key>((start, Bound::Unbounded))
+        self.keys.range(key.map_or(Bound::Unbounded, |key| Bound::Excluded(key.as_bytes())))
     }
 
     /// Adds the key that comes after all there are; `false` if `key` does not.
     pub(crate) fn push(&mut self, key: &[u8], record: Record) -> bool {
-        let follows = self.keys.get_max().is_none_or(|(last, _)| last.as_bytes() < key);
-        if follows {
-            self.keys.insert(Key::new(key), record);
-        }
-        follows
+        self.keys.push(key, record)
     }
 
     /// The sessions, to be added to.

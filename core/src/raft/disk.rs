@@ -94,6 +94,11 @@ impl Raft {
         self.disk.is_full
     }
 
+    /// Whether the newest snapshot is still to be handed out.
+    pub fn has_snapshot_to_write(&self) -> bool {
+        self.disk.snapshot_changed
+    }
+
     pub(super) fn next_write(&mut self) -> Option<WriteOut> {
         let disk = &mut self.disk;
         let changed = disk.hard_state_changed || disk.snapshot_changed || self.log.has_unwritten();

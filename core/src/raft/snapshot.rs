@@ -7,7 +7,7 @@ use crate::bytes::Bytes;
 use crate::id::{EntryId, Epoch, Incarnation, Index, NodeId, Round};
 use crate::raft::event::Event;
 use crate::raft::message::{Body, Entry, SnapshotMeta};
-use crate::raft::progress::Mode;
+use crate::raft::progress::{Mode, Progress};
 use crate::raft::{Raft, Role};
 use crate::seeded::{Bug, makes};
 use crate::time::Instant;
@@ -79,12 +79,14 @@ impl Raft {
         Some(meta)
     }
 
-    /// Whether some follower is being sent the newest snapshot.
+    /// Whether some follower needs the newest snapshot: its next entry is compacted away, or the snapshot is
+    /// on its way.
     pub fn is_sending_snapshot(&self) -> bool {
-        match &self.role {
-            Role::Leader(leader) => leader.followers.values().any(|p| p.is_in_snapshot()),
-            Role::Follower(_) | Role::Candidate(_) => false,
-        }
+        let Role::Leader(leader) = &self.role else { return false };
+        let is_in_need = |follower: &Progress| {
+            follower.is_in_snapshot() || self.log.term_at(follower.next_index.prev()).is_none()
+        };
+        leader.followers.values().any(is_in_need)
     }
 
     /// Sends the piece that a [`ChunkWanted`] asked for.

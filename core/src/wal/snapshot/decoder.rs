@@ -2,8 +2,9 @@
 
 use crate::bytes::Bytes;
 use crate::checksum::crc32;
+use crate::kv::keys::Record;
 use crate::kv::session::{Remembered, Sessions};
-use crate::kv::store::{Record, Store};
+use crate::kv::store::Store;
 use crate::wal::Snapshot;
 use crate::wal::snapshot::{HEADER_BYTES, LENGTH_BYTES, MAGIC, Part, SnapshotError, VERSION};
 

@@ -4,6 +4,7 @@ use crate::bytes::Bytes;
 use crate::checksum::crc32;
 use crate::id::ClientId;
 use crate::kv::key::Key;
+use crate::kv::store::Store;
 use crate::wal::Snapshot;
 use crate::wal::snapshot::{LENGTH_BYTES, MAGIC, NO_MORE_PARTS, Part, VERSION};
 
@@ -46,6 +47,11 @@ impl Encoder {
     /// What is encoded.
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
+    }
+
+    /// The state that was encoded.
+    pub fn into_store(self) -> Store {
+        self.snapshot.store
     }
 
     /// The bytes from `offset` on, and whether they are the last. Behind the end there are none.

@@ -1,0 +1,247 @@
+//! The map of keys. A clone costs nothing, and while there is one neither pays much for changes.
+//!
+//! Trees that share structure copy what is changed while it is shared, with a counter to be raised for
+//! every value in it: after a snapshot that is nearly all there is. So what changes while the tree is
+//! shared is put beside it, and taken in when the tree is nobody else's any more.
+
+use crate::bytes::Bytes;
+use crate::id::Index;
+use crate::kv::key::Key;
+use imbl::OrdMap;
+use std::cmp::Ordering;
+use std::ops::Bound;
+use std::sync::Arc;
+
+/// How many of the changes beside the tree each further change takes in.
+const TAKEN_IN: usize = 2;
+
+/// What there is of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) value: Bytes,
+    /// The revision that created the key.
+    pub(crate) created: Index,
+    /// The revision that last set it.
+    pub(crate) modified: Index,
+}
+
+/// Keys with their records, in order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Keys {
+    tree: OrdMap<Key, Option<Record>>,
+    /// What is different from the tree: a record, or none where the key was deleted.
+    beside: OrdMap<Key, Option<Record>>,
+    len: usize,
+    /// Held by every clone. Says what a change costs, never what comes of it.
+    holders: Arc<()>,
+}
+
+impl Keys {
+    pub(crate) fn get(&self, key: &Key) -> Option<&Record> {
+        self.beside.get(key).or_else(|| self.tree.get(key))?.as_ref()
+    }
+
+    /// Sets the key; returns whether it was there.
+    pub(crate) fn set(&mut self, key: Key, value: Bytes, index: Index) -> bool {
+        let existed = if self.goes_beside(&key) {
+            let created = self.get(&key).map(|record| record.created);
+            let record = Record { value, created: created.unwrap_or(index), modified: index };
+            self.beside.insert(key, Some(record));
+            created.is_some()
+        } else if let Some(Some(record)) = self.tree.get_mut(&key) {
+            // Most keys are there already: then this is the only search for it.
+            (record.value, record.modified) = (value, index);
+            true
+        } else {
+            self.tree.insert(key, Some(Record { value, created: index, modified: index }));
+            false
+        };
+        self.len += usize::from(!existed);
+        existed
+    }
+
+    /// Deletes the key; returns whether it was there.
+    pub(crate) fn delete(&mut self, key: Key) -> bool {
+        let existed = if self.goes_beside(&key) {
+            let existed = self.get(&key).is_some();
+            if existed {
+                self.beside.insert(key, None);
+            }
+            existed
+        } else {
+            self.tree.remove(&key).is_some()
+        };
+        self.len -= usize::from(existed);
+        existed
+    }
+
+    /// Whether a change of the key is to be put beside the tree. If the tree is nobody else's, takes some
+    /// of what is there in. There is never more beside the tree than in it.
+    fn goes_beside(&mut self, key: &Key) -> bool {
+        let is_shared = Arc::strong_count(&self.holders) > 1;
+        if is_shared && self.beside.len() < self.tree.len() {
+            return true;
+        }
+        for _ in 0..TAKEN_IN {
+            let Some((first, _)) = self.beside.get_min() else { return false };
+            let first = first.clone();
+            let change = self.beside.remove(&first).expect("it is the first");
+            match change {
+                Some(record) => drop(self.tree.insert(first, Some(record))),
+                None => drop(self.tree.remove(&first)),
+            }
+        }
+        self.beside.contains_key(key)
+    }
+
+    /// The keys behind a bound, in order.
+    pub(crate) fn range(&self, start: Bound<&[u8]>) -> impl Iterator<Item = (&Key, &Record)> {
+        let range = (start, Bound::Unbounded);
+        let mut tree = self.tree.range::<_, [u8]>(range).peekable();
+        let mut beside = self.beside.range::<_, [u8]>(range).peekable();
+        std::iter::from_fn(move || {
+            loop {
+                let order = match (beside.peek(), tree.peek()) {
+                    (Some((new, _)), Some((old, _))) => new.cmp(old),
+                    (Some(_), None) => Ordering::Less,
+                    (None, _) => Ordering::Greater,
+                };
+                let old = if order.is_ge() { tree.next() } else { None };
+                let (key, record) = if order.is_le() { beside.next()? } else { old? };
+                if let Some(record) = record {
+                    return Some((key, record));
+                }
+            }
+        })
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Key, &Record)> {
+        self.range(Bound::Unbounded)
+    }
+
+    /// Adds the key that comes after all there are; `false` if `key` does not.
+    pub(crate) fn push(&mut self, key: &[u8], record: Record) -> bool {
+        let follows = self.tree.get_max().is_none_or(|(last, _)| last.as_bytes() < key);
+        if follows {
+            self.tree.insert(Key::new(key), Some(record));
+            self.len += 1;
+        }
+        follows
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+}
+
+impl PartialEq for Keys {
+    fn eq(&self, other: &Self) -> bool {
+        self.len == other.len && self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Keys {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand_core::{Rng as _, SeedableRng as _};
+    use rand_pcg::Pcg32;
+    use std::collections::BTreeMap;
+
+    fn name(number: u32) -> Vec<u8> {
+        // Every other one is too long to lie in the tree.
+        let length = if number.is_multiple_of(2) { 4 } else { 30 };
+        format!("{number:0length$}").into_bytes()
+    }
+
+    fn set(keys: &mut Keys, numbers: impl Iterator<Item = u32>, index: u64) {
+        for number in numbers {
+            keys.set(Key::new(&name(number)), "value".into(), Index(index));
+        }
+    }
+
+    #[test]
+    fn each_of_several_clones_changes_as_a_map_of_its_own_does() {
+        type Plain = BTreeMap<Vec<u8>, Record>;
+        let mut rng = Pcg32::seed_from_u64(7);
+        let mut below = |end: u32| rng.next_u32() % end;
+        let mut pairs = vec![(Keys::default(), Plain::new())];
+        let mut most_beside = 0;
+        for round in 0..30_000 {
+            let at = below(pairs.len() as u32) as usize;
+            match below(300) {
+                0 if pairs.len() < 4 => pairs.push(pairs[at].clone()),
+                // For long stretches one is alone.
+                1 => pairs.truncate(1),
+                _ => {}
+            }
+            let at = at.min(pairs.len() - 1);
+            let (keys, plain) = &mut pairs[at];
+            let (name, index) = (name(below(60)), Index(round));
+            if below(3) == 0 {
+                let existed = plain.remove(&name).is_some();
+                assert_eq!(keys.delete(Key::new(&name)), existed);
+            } else {
+                let value = Bytes::from(round.to_string().into_bytes());
+                let created = plain.get(&name).map(|record| record.created);
+                let record = Record {
+                    value: value.clone(),
+                    created: created.unwrap_or(index),
+                    modified: index,
+                };
+                plain.insert(name.clone(), record);
+                assert_eq!(keys.set(Key::new(&name), value, index), created.is_some());
+            }
+            assert_eq!(keys.get(&Key::new(&name)), plain.get(&name));
+            most_beside = most_beside.max(keys.beside.len());
+            if round % 16 == 0 {
+                for (keys, plain) in &pairs {
+                    assert_eq!(keys.len(), plain.len());
+                    let start = Bound::Excluded(&name[..]);
+                    let found = keys.range(start).map(|(key, record)| (key.as_bytes(), record));
+                    let expected = plain.range::<[u8], _>((start, Bound::Unbounded));
+                    assert!(found.eq(expected.map(|(name, record)| (&name[..], record))));
+                }
+            }
+        }
+        assert!(most_beside > 10, "{most_beside}");
+    }
+
+    #[test]
+    fn what_changes_while_a_clone_is_held_is_taken_in_when_it_is_gone() {
+        let mut keys = Keys::default();
+        set(&mut keys, 0..100, 1);
+        assert_eq!(keys.beside.len(), 0);
+        let clone = keys.clone();
+        set(&mut keys, 0..100, 2);
+        assert_eq!(keys.beside.len(), 100);
+        assert!(clone.iter().all(|(_, record)| record.modified == Index(1)));
+        drop(clone);
+        set(&mut keys, 0..100, 3);
+        assert_eq!((keys.beside.len(), keys.tree.len()), (0, 100));
+        assert!(keys.iter().all(|(_, record)| record.modified == Index(3)));
+    }
+
+    #[test]
+    fn there_is_never_more_beside_the_tree_than_in_it() {
+        let mut keys = Keys::default();
+        set(&mut keys, 0..10, 1);
+        let clone = keys.clone();
+        set(&mut keys, 10..1_000, 2);
+        assert!(keys.beside.len() <= keys.tree.len());
+        assert_eq!((keys.len(), clone.len()), (1_000, 10));
+    }
+
+    #[test]
+    fn maps_are_equal_if_their_keys_are_wherever_they_lie() {
+        let (mut one, mut other) = (Keys::default(), Keys::default());
+        set(&mut one, 0..20, 1);
+        set(&mut other, 0..10, 1);
+        let clone = other.clone();
+        set(&mut other, 10..20, 1);
+        assert!(one == other && one != clone && !other.beside.is_empty());
+        assert!(other.delete(Key::new(&name(3))));
+        assert!(one != other);
+    }
+}
