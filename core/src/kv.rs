@@ -6,3 +6,4 @@ pub(crate) mod key;
 pub(crate) mod keys;
 pub mod session;
 pub mod store;
+mod table;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// The longest key in bytes that is kept in place: with its length and a tag, three words.
 const SHORT_BYTES_MAX: usize = 22;
 
-/// A key. A short one lies in the tree itself, so that the search for another touches no other memory.
+/// A key. A short one lies where it is listed, so that the search for another touches no other memory.
 #[derive(Clone)]
 pub(crate) enum Key {
     Short { length: u8, bytes: [u8; SHORT_BYTES_MAX] },
