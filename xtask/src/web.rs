@@ -49,9 +49,16 @@ pub(crate) fn build() -> Result {
         .arg(&fresh)
         .arg(target.join(tools::WASM).join("web/raft_web.wasm")),
     )?;
-    for name in
-        ["index.html", "style.css", "learn.css", "live.css", "share.css", "boot.js", "hunt.js"]
-    {
+    for name in [
+        "index.html",
+        "style.css",
+        "screens.css",
+        "learn.css",
+        "live.css",
+        "share.css",
+        "boot.js",
+        "hunt.js",
+    ] {
         copy(&Path::new("web").join(name), &fresh.join(name))?;
     }
     compress(&fresh)?;
