@@ -4,6 +4,7 @@
 //! Moments are those at which sightings came, by the clock of who watches: the clocks of nodes have nothing to
 //! do with each other. Everything is bounded, and the oldest goes first.
 
+mod belief;
 mod door;
 mod fork;
 mod inside;
@@ -11,6 +12,7 @@ mod look;
 mod sample;
 mod words;
 
+pub use belief::believe;
 pub use door::Door;
 pub use fork::Fork;
 
@@ -92,7 +94,10 @@ impl Live {
     /// What was recorded of a cluster, from its beginning on.
     pub fn of_recording(moments: impl IntoIterator<Item = (Instant, Sighting)>) -> Self {
         let mut live = Self { is_recording: true, here: Some(Instant(0)), ..Self::default() };
-        moments.into_iter().for_each(|(at, sighting)| live.take_in(at, sighting));
+        for (at, sighting) in moments {
+            // A trace with anything in it that cannot be was refused as a whole.
+            let _ = live.take_in(at, sighting);
+        }
         live
     }
 
@@ -102,8 +107,12 @@ impl Live {
     }
 
     /// Takes in what a node showed at a moment.
-    pub fn take_in(&mut self, at: Instant, sighting: Sighting) {
+    ///
+    /// # Errors
+    /// Why no node can have shown it; then nothing of it is taken in.
+    pub fn take_in(&mut self, at: Instant, sighting: Sighting) -> Result<(), String> {
         self.pass(at);
+        believe(&sighting)?;
         let (id, status) = (sighting.status.node, &sighting.status);
         let expected = status.configuration.members.keys().copied();
         for node in expected.chain([id]) {
@@ -111,14 +120,14 @@ impl Live {
                 self.nodes.get_or_insert_with(node, || Node::new(at));
             }
         }
-        let Some(was) = self.nodes.get_mut(&id) else { return };
+        let Some(was) = self.nodes.get_mut(&id) else { return Ok(()) };
         let comes = was.heard_at.is_none() || was.spell().role == Role::Silent;
         was.heard_at = Some(at);
         if comes {
             let says = format!("is heard from: {}", words::status(status));
             self.tell(id, status.term, Told::of(&says, "", Turn::Started), None);
         }
-        let gap = sighting.missed + sighting.left_out;
+        let gap = sighting.missed.saturating_add(sighting.left_out);
         if sighting.missed > 0 {
             let says = format!("showed {} moments that this page missed", sighting.missed);
             self.tell(id, status.term, Told::of(&says, "", Turn::Gap), None);
@@ -133,9 +142,10 @@ impl Live {
         let has_stored = before.is_some_and(|before| before.durable < seen.durable);
         self.samples.take_in(at, id, seen.term, has_stored, known);
         if let Some(node) = self.nodes.get_mut(&id) {
-            node.missed += gap;
+            node.missed = node.missed.saturating_add(gap);
             node.keep(seen);
         }
+        Ok(())
     }
 
     /// The connection to a node is gone.
@@ -241,6 +251,12 @@ impl Live {
         let best = self.best(self.now);
         let members = best.iter().flat_map(|seen| seen.members.members.values());
         members.map(|member| (member.id, member.address.clone())).collect()
+    }
+
+    /// The members at a moment for which there is no room.
+    fn beyond(&self, at: Instant) -> usize {
+        let members = self.best(at).into_iter().flat_map(|seen| seen.members.members.keys());
+        members.filter(|id| !self.nodes.contains_key(id)).count()
     }
 
     /// The moment that is looked at.
@@ -363,6 +379,12 @@ impl Seen {
             followers: status.followers,
             tail: sighting.tail.clone(),
         }
+    }
+
+    /// The term of an entry, if it was shown.
+    fn term_at(&self, index: Index) -> Option<Term> {
+        let from_end = self.last.0.checked_sub(index.0)?;
+        self.tail.iter().rev().nth(usize::try_from(from_end).ok()?).copied()
     }
 
     fn stands_as(&self, other: &Self) -> bool {

@@ -2,9 +2,10 @@
 //! them, and so does `raft-cli --json watch`. A trace may come from anywhere, so that nothing in it is believed.
 
 use crate::layout::NODES_MAX;
+use crate::live::believe;
 use crate::play::Play;
 use crate::session::Session;
-use raft_core::id::{Index, NodeId};
+use raft_core::id::NodeId;
 use raft_core::sighting::Sighting;
 use raft_core::time::Instant;
 use raft_core::vec_map::VecMap;
@@ -14,9 +15,6 @@ use std::time::Duration;
 /// The longest trace that is read or written, in bytes: a run of some 20,000 sightings, and what a browser
 /// takes in within a second or two.
 pub const BYTES_MAX: usize = 16 << 20;
-
-/// Numbers in a trace are at most this: what every program can hold in a number of JSON.
-const NUMBER_MAX: u64 = 1 << 53;
 
 /// The clocks of nodes that differ by less than this when they are first seen are one clock.
 const SAME_CLOCK: Duration = Duration::from_secs(1);
@@ -71,29 +69,14 @@ pub fn too_long() -> String {
     format!("A trace has at most {} MiB: take a part of it, whole lines.", BYTES_MAX >> 20)
 }
 
-/// The sighting, if a node could have shown it.
+/// The sighting, if a node could have shown it and there is room for its cluster.
 fn believable(sighting: Sighting) -> Result<Sighting, String> {
-    let status = &sighting.status;
-    let indexes = [
-        status.last_index,
-        status.durable_index,
-        status.commit_index,
-        status.applied_index,
-        status.snapshot_index,
-    ];
-    let numbers = indexes.map(|Index(index)| index);
-    let numbers = numbers.into_iter().chain([sighting.at.0, status.term.0, status.keys]);
-    if numbers.chain([sighting.left_out, sighting.missed]).any(|number| number > NUMBER_MAX) {
-        return Err("a number is too large".to_owned());
+    believe(&sighting)?;
+    let members = sighting.status.configuration.members.len();
+    match members > NODES_MAX {
+        true => Err(format!("{members} nodes are more than the {NODES_MAX} that can be shown")),
+        false => Ok(sighting),
     }
-    let members = status.configuration.members.len();
-    if members > NODES_MAX {
-        return Err(format!("{members} nodes are more than the {NODES_MAX} that can be shown"));
-    }
-    if sighting.tail.len() as u64 > status.last_index.0 {
-        return Err("the log ends before it begins".to_owned());
-    }
-    Ok(sighting)
 }
 
 /// Puts the clocks of nodes, which have nothing to do with each other, on that of the trace.
@@ -117,7 +100,7 @@ impl Clocks {
                 let (before, at) = self.last.values().max_by_key(|(_, at)| *at).expect("not empty");
                 let apart = shows.0.abs_diff(before.0);
                 match apart < SAME_CLOCK.as_micros() as u64 {
-                    true => Instant((at.0 + shows.0).saturating_sub(before.0)),
+                    true => Instant(at.0.saturating_add(shows.0).saturating_sub(before.0)),
                     false => self.now,
                 }
             }

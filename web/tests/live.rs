@@ -70,7 +70,7 @@ fn sighting(node: u64, leader: u64, term: u64, last: u64) -> Sighting {
 fn healthy(live: &mut Live, from_ms: u64, until_ms: u64, nodes: &[u64], leader: u64, term: u64) {
     for at in (from_ms..until_ms).step_by(50) {
         for node in nodes {
-            live.take_in(ms(at), sighting(*node, leader, term, 7));
+            live.take_in(ms(at), sighting(*node, leader, term, 7)).unwrap();
         }
     }
 }
@@ -100,7 +100,7 @@ fn cluster_is_shown_as_its_nodes_say_it_is() {
 #[test]
 fn a_member_is_shown_before_it_is_heard_from_and_is_to_be_dialled() {
     let mut live = Live::default();
-    live.take_in(ms(1), sighting(1, 1, 1, 2));
+    live.take_in(ms(1), sighting(1, 1, 1, 2)).unwrap();
     assert_eq!(live.scene(&view(None)).nodes.len(), 3);
     assert_eq!(live.scene(&view(None)).nodes[2].role, Role::Silent);
     assert_eq!(live.members()[2], (NodeId(3), "localhost:8003".to_owned()));
@@ -136,7 +136,7 @@ fn a_connection_that_ends_shows_at_once_and_so_does_its_return() {
     healthy(&mut live, 0, 1_000, &[1, 2, 3], 2, 4);
     live.lose(ms(1_001), NodeId(2));
     assert_eq!(live.scene(&view(None)).nodes[1].role, Role::Silent);
-    live.take_in(ms(1_500), sighting(2, 3, 5, 8));
+    live.take_in(ms(1_500), sighting(2, 3, 5, 8)).unwrap();
     assert_eq!(live.scene(&view(None)).nodes[1].role, Role::Follower);
     let says = &live.scene(&view(None)).story[0].says;
     assert!(says.starts_with("is heard from"), "{says}");
@@ -156,7 +156,7 @@ fn an_election_is_told_in_its_order_with_reasons() {
         Event::Committed { to },
         Event::Committed { to },
     ];
-    live.take_in(ms(1_400), wins);
+    live.take_in(ms(1_400), wins).unwrap();
     let why = WhyFollower::LaterTerm { from: NodeId(3) };
     let mut follows = sighting(1, 3, 5, 8);
     follows.events = vec![
@@ -164,7 +164,7 @@ fn an_election_is_told_in_its_order_with_reasons() {
         Event::LeaderKnown { leader: NodeId(3), term: Term(5), behind: 0 },
         Event::Committed { to },
     ];
-    live.take_in(ms(1_410), follows);
+    live.take_in(ms(1_410), follows).unwrap();
     let story = live.scene(&view(None)).story;
     let turns: Vec<Turn> = story.iter().rev().skip(3).map(|told| told.turn).collect();
     use Turn::{Campaign, Committed, Detail, Elected, Fault};
@@ -177,8 +177,8 @@ fn an_election_is_told_in_its_order_with_reasons() {
 #[test]
 fn what_was_missed_is_said() {
     let mut live = Live::default();
-    live.take_in(ms(1), sighting(1, 1, 1, 2));
-    live.take_in(ms(60), Sighting { missed: 12, left_out: 3, ..sighting(1, 1, 1, 2) });
+    live.take_in(ms(1), sighting(1, 1, 1, 2)).unwrap();
+    live.take_in(ms(60), Sighting { missed: 12, left_out: 3, ..sighting(1, 1, 1, 2) }).unwrap();
     let gaps: Vec<Turn> = live.scene(&view(None)).story.iter().map(|told| told.turn).collect();
     assert_eq!(gaps, [Turn::Gap, Turn::Started]);
     assert_eq!(live.state().last().map(String::as_str), Some("15 things left out"));
@@ -216,7 +216,7 @@ fn messages_are_sampled_and_fly_for_a_moment() {
             sent(Kind::Heartbeat),
             Sent { to: NodeId(99), ..sent(Kind::Vote) },
         ];
-        live.take_in(ms(at), Sighting { sent: heartbeats, ..sighting(1, 1, 1, 2) });
+        live.take_in(ms(at), Sighting { sent: heartbeats, ..sighting(1, 1, 1, 2) }).unwrap();
     }
     let arrows = live.timeline(&view(None)).arrows;
     assert!((20..=26).contains(&arrows.len()), "{} arrows", arrows.len());
@@ -239,11 +239,11 @@ fn history_is_bounded_however_long_and_busy() {
         let mut seen = sighting(node, node, n, n);
         seen.events = vec![Event::BecameLeader { term }, Event::DiskFull { is_full: true }];
         seen.sent = sent.clone();
-        live.take_in(ms(n * 40), seen);
+        live.take_in(ms(n * 40), seen).unwrap();
         // A node that names another each time adds nobody beyond whom there is room for.
         let mut liar = sighting(1, 1, 1, 1);
         liar.status.node = NodeId(10 + n);
-        live.take_in(ms(n * 40), liar);
+        live.take_in(ms(n * 40), liar).unwrap();
     }
     // Moments and roles of two nodes, the story, messages; and little of the seven that are only named.
     let most = 2 * (4_000 + 10_000) + 10_000 + 20_000;
@@ -316,7 +316,7 @@ fn fork_has_the_learners_and_who_is_behind_is_behind() {
         seen.status.configuration = members.clone();
         // A leader hears of what its followers have a little later than they themselves.
         seen.status.followers.iter_mut().for_each(|follower| follower.match_index = Index(4));
-        live.take_in(ms(node), seen);
+        live.take_in(ms(node), seen).unwrap();
     }
     let (mut run, says) = forked(&live);
     let last = |run: &Run, id| raft(run, id).expect("it is up").log().last().index.0;
@@ -349,7 +349,7 @@ fn fork_of_a_cluster_without_a_leader_has_none_and_keeps_the_term() {
     let mut live = Live::default();
     healthy(&mut live, 0, 1_000, &[1, 2, 3], 2, 4);
     [1, 3].into_iter().for_each(|id| live.lose(ms(1_001), NodeId(id)));
-    live.take_in(ms(1_010), sighting(2, 9, 4, 7));
+    live.take_in(ms(1_010), sighting(2, 9, 4, 7)).unwrap();
     let (run, says) = forked(&live);
     assert!(says.contains("node 1 is down, node 3 is down, nobody leads"), "{says}");
     let left = raft(&run, 2).expect("it is up");
@@ -367,4 +367,70 @@ fn nothing_in_the_live_view_commands_a_cluster() {
     let acts: Vec<&str> = items.clone().map(|item| &*item.act).collect();
     assert_eq!(acts, ["play", "fork"]);
     assert!(items.into_iter().all(|item| item.commands.is_empty()));
+}
+
+#[test]
+fn what_no_node_could_have_shown_is_not_taken_in() {
+    let good = sighting(1, 1, 2, 7);
+    let wrong = |change: fn(&mut Sighting)| {
+        let mut sighting = good.clone();
+        change(&mut sighting);
+        sighting
+    };
+    let wrong = [
+        wrong(|sighting| sighting.status.last_index = Index(u64::MAX)),
+        wrong(|sighting| sighting.status.commit_index = Index(1 << 60)),
+        wrong(|sighting| (sighting.missed, sighting.left_out) = (u64::MAX, 1)),
+        wrong(|sighting| {
+            sighting.status.last_index = Index(20);
+            sighting.tail = vec![Term(1); 13];
+        }),
+        wrong(|sighting| sighting.tail = vec![Term(1); 8]),
+    ];
+    for wrong in wrong {
+        let mut live = Live::default();
+        live.take_in(ms(1), wrong.clone()).expect_err(&format!("{wrong:?}"));
+        assert!(live.members().is_empty(), "{wrong:?}");
+        live.take_in(ms(2), good.clone()).unwrap();
+        assert_eq!(live.members().len(), 3);
+    }
+}
+
+#[test]
+fn numbers_from_outside_are_added_up_to_the_largest() {
+    let mut live = Live::default();
+    let most = 1 << 53;
+    for at in 1..4_000 {
+        let seen = Sighting { missed: most, left_out: most, ..sighting(1 + at % 2, 1, 1, 2) };
+        live.take_in(ms(at), seen).unwrap();
+    }
+    assert!(live.state().contains(&format!("{} things left out", u64::MAX)));
+}
+
+#[test]
+fn of_a_larger_cluster_the_page_says_how_many_are_left_out() {
+    let large = |node: u64, leader: u64| {
+        let mut seen = sighting(node, leader, 1, 2);
+        let member = |id: u64| Member {
+            id: NodeId(id),
+            address: format!("localhost:{}", 8_000 + id),
+            incarnation: Incarnation(id),
+        };
+        seen.status.configuration =
+            Configuration::founding(&(1..=20).map(member).collect::<Vec<Member>>());
+        seen
+    };
+    let mut live = Live::default();
+    (1..=9).for_each(|node| live.take_in(ms(1), large(node, 1)).unwrap());
+    assert_eq!(live.scene(&view(None)).nodes.len(), 9);
+    let state = live.state();
+    assert_eq!(state[0], "quorum: 9 of 20 heard from");
+    assert_eq!(state[1], "11 more are not shown: there is room for 9");
+    assert!(live.quorum().holds && live.sentence().starts_with("Node 1 leads term 1."));
+    // Of who is not shown nothing is known, and so nothing bad.
+    (1..=9).for_each(|node| live.take_in(ms(2), large(node, 12)).unwrap());
+    assert_eq!(live.state()[2], "leader 12 of term 1");
+    assert_eq!(live.sentence(), "Node 12, which is not shown, leads term 1.");
+    [1, 2].into_iter().for_each(|id| live.lose(ms(3), NodeId(id)));
+    assert!(live.quorum().holds);
 }

@@ -385,3 +385,11 @@ fn page_that_is_attached_commands_nothing() {
     assert_eq!(location.hash().unwrap(), "#attach=ws://127.0.0.1:1");
     assert_eq!((visit.count(".node"), visit.count("#requests li")), (0, 0));
 }
+
+#[wasm_bindgen_test]
+fn address_that_the_browser_refuses_is_said_so() {
+    let visit = Visit::to("attach=ws://[:1");
+    visit.page.frame(visit.now_ms + 1_000.0).unwrap();
+    let says = visit.text("#sentence");
+    assert!(says.starts_with("The browser refuses to connect to"), "{says}");
+}

@@ -116,6 +116,26 @@ fn clocks_of_nodes_become_one_clock() {
 }
 
 #[test]
+fn clocks_that_run_out_of_numbers_stand_still() {
+    let line = good().lines().next().unwrap().to_owned();
+    let at = |node: u64, at: u64| {
+        let line = line.replacen("\"at\":0", &format!("\"at\":{at}"), 1);
+        line.replacen("\"node\":1", &format!("\"node\":{node}"), 1)
+    };
+    // Each start of node 1 lasts as long as a number can say.
+    let mut lines: Vec<String> = (0..2_049).flat_map(|_| [at(1, 0), at(1, 1 << 53)]).collect();
+    lines.push(at(2, 1 << 53));
+    let moments = trace::read(&lines.join("\n")).unwrap();
+    assert!(moments.is_sorted_by_key(|(at, _)| *at));
+    assert_eq!(moments.last().unwrap().0, Instant::MAX);
+    let mut live = Live::of_recording(moments);
+    live.stay(Instant::MAX);
+    let window = Window { from: Instant::MAX, length: Duration::from_secs(9) };
+    assert_eq!(live.scene(&View::of(window)).now, Instant::MAX);
+    live.timeline(&View::of(window));
+}
+
+#[test]
 fn bad_traces_are_refused_in_a_sentence_with_the_line() {
     let line = good().lines().next().unwrap().to_owned();
     let refused = |text: &str| {

@@ -32,8 +32,10 @@ impl Door {
         };
         let address = address.trim_end_matches('/');
         let is_known = |c: char| c.is_ascii_alphanumeric() || ".-:[]_".contains(c);
-        let is_fine =
-            (1..=ADDRESS_BYTES_MAX).contains(&address.len()) && address.chars().all(is_known);
+        let has_port = |(_, port): (&str, &str)| port.contains(']') || port.parse::<u16>().is_ok();
+        let is_fine = (1..=ADDRESS_BYTES_MAX).contains(&address.len())
+            && address.chars().all(is_known)
+            && address.rsplit_once(':').is_none_or(has_port);
         Some(match is_fine {
             true => Ok(Self { secure, address: address.to_owned() }),
             false => {
@@ -66,9 +68,14 @@ mod tests {
             assert_eq!(read(other), None, "{other}");
         }
         let long = format!("#attach={}", "a".repeat(ADDRESS_BYTES_MAX + 1));
-        for wrong in
-            ["#attach=", "#attach=http://db:8001", "#attach=ws://db/x", "#attach=a b", &long]
-        {
+        for wrong in [
+            "#attach=",
+            "#attach=http://db:8001",
+            "#attach=ws://db:99999",
+            "#attach=ws://db/x",
+            "#attach=a b",
+            &long,
+        ] {
             assert!(read(wrong).is_some_and(|read| read.is_err()), "{wrong}");
         }
         assert_eq!(server.url("db:1"), "ws://db:1/v1/client");

@@ -51,13 +51,12 @@ impl Live {
         let here = self.here();
         let mut facts = Vec::new();
         for (id, seen) in self.nodes.iter().filter_map(|(id, node)| Some((id, node.at(here)?))) {
-            let words = match seen.last.0.checked_sub(index.0) {
-                None => "has no such entry".to_owned(),
-                Some(from_end) => {
-                    let place = seen.tail.len().checked_sub(from_end as usize + 1);
-                    let term = place.map_or("has it".to_owned(), |place| {
-                        format!("has it, of term {}", seen.tail[place])
-                    });
+            let words = match index > seen.last {
+                true => "has no such entry".to_owned(),
+                false => {
+                    let term = seen.term_at(index);
+                    let term =
+                        term.map_or("has it".to_owned(), |term| format!("has it, of term {term}"));
                     let disk = if index <= seen.durable { "on disk" } else { "in memory" };
                     let known = match (index <= seen.applied, index <= seen.commit) {
                         (true, _) => ", applied",

@@ -162,8 +162,9 @@ impl Live {
     fn logs(&self, view: &View, nodes: &[scene::Node]) -> Logs {
         let last = nodes.iter().map(|node| node.last).max().unwrap_or_default();
         // One column stays free: the next entry has a place to appear in.
-        let first = (last.0 + 2).saturating_sub(view.log_columns()).max(1);
-        let indexes: Vec<Index> = (first..first + view.log_columns()).map(Index).collect();
+        let first = last.0.saturating_add(2).saturating_sub(view.log_columns()).max(1);
+        let indexes: Vec<Index> =
+            (first..first.saturating_add(view.log_columns())).map(Index).collect();
         let row = |node: &scene::Node| {
             let seen = self.nodes.get(&node.id).and_then(|node| node.at(self.here()));
             let up = node.role.is_up();
@@ -214,10 +215,9 @@ impl Seen {
         if index > self.last {
             return Cell::Empty;
         }
-        let from_end = (self.last.0 - index.0) as usize;
-        let Some(place) = self.tail.len().checked_sub(from_end + 1) else { return Cell::Folded };
+        let Some(term) = self.term_at(index) else { return Cell::Folded };
         Cell::Entry {
-            term: self.tail[place],
+            term,
             says: String::new(),
             durable: index <= self.durable,
             committed: up && index <= self.commit,

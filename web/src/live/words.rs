@@ -1,9 +1,10 @@
 //! A cluster that is watched, in sentences.
 
-use super::Live;
+use super::{Live, Node};
+use crate::layout::NODES_MAX;
 use crate::record::Arrow;
 use crate::scene::{Role, Standing, Turn};
-use raft_core::id::NodeId;
+use raft_core::id::{NodeId, Term};
 use raft_core::raft::event::RoleName;
 use raft_core::request::Status;
 use raft_core::time::Instant;
@@ -15,7 +16,8 @@ pub struct Quorum {
     pub heard: usize,
     /// All voters.
     pub voters: usize,
-    /// Whether those that are heard from can decide.
+    /// Whether those that are heard from can decide, with those for which there is no room: of them nothing is
+    /// known, and so nothing bad.
     pub holds: bool,
 }
 
@@ -26,15 +28,13 @@ impl Live {
     /// Whether there is a quorum at the moment that is looked at.
     pub fn quorum(&self) -> Quorum {
         let here = self.here();
-        let is_heard = |id: &NodeId| {
-            self.nodes.get(id).is_some_and(|node| node.spell_at(here).role != Role::Silent)
-        };
+        let is_heard = |node: &Node| node.spell_at(here).role != Role::Silent;
         let Some(best) = self.best(here) else {
             return Quorum { heard: 0, voters: 0, holds: false };
         };
         let voters: Vec<NodeId> = best.members.all_voters().collect();
-        let heard = voters.iter().filter(|id| is_heard(id)).count();
-        let holds = best.members.has_quorum(|id| is_heard(&id));
+        let heard = voters.iter().filter(|id| self.nodes.get(id).is_some_and(is_heard)).count();
+        let holds = best.members.has_quorum(|id| self.nodes.get(&id).is_none_or(is_heard));
         Quorum { heard, voters: voters.len(), holds }
     }
 
@@ -45,6 +45,11 @@ impl Live {
             return Vec::new();
         }
         let mut state = vec![format!("quorum: {} of {} heard from", quorum.heard, quorum.voters)];
+        match self.beyond(here) {
+            0 => {}
+            1 => state.push(format!("1 more is not shown: there is room for {NODES_MAX}")),
+            more => state.push(format!("{more} more are not shown: there is room for {NODES_MAX}")),
+        }
         let leaders = self.nodes.iter().filter_map(|(id, node)| {
             let spell = node.spell_at(here);
             (spell.role == Role::Leader).then_some((spell.term, *id, spell.from))
@@ -53,7 +58,10 @@ impl Live {
             Some((term, id, from)) => {
                 format!("leader {id} of term {term} for {}", time(from, here))
             }
-            None => "no leader".to_owned(),
+            None => match self.leader_beyond(here) {
+                Some((id, term)) => format!("leader {id} of term {term}"),
+                None => "no leader".to_owned(),
+            },
         });
         let lost = |happening: &&std::rc::Rc<crate::scene::Happening>| {
             matches!(happening.turn, Turn::Elected | Turn::SecondLeader)
@@ -67,7 +75,7 @@ impl Live {
             1 => format!("1 election in {watched}"),
             many => format!("{many} elections in {watched}"),
         });
-        let missed: u64 = self.nodes.values().map(|node| node.missed).sum();
+        let missed = self.nodes.values().fold(0, |sum: u64, node| sum.saturating_add(node.missed));
         if missed > 0 {
             state.push(format!("{missed} things left out"));
         }
@@ -119,14 +127,25 @@ impl Live {
             return format!("Node {id} stands for election in term {}.{but}", spell.term);
         }
         let Some((id, spell)) = role(Role::Leader) else {
-            return match role(Role::PreCandidate) {
-                Some((id, _)) => {
+            return match (self.leader_beyond(here), role(Role::PreCandidate)) {
+                (Some((id, term)), _) => {
+                    format!("Node {id}, which is not shown, leads term {term}.{but}")
+                }
+                (None, Some((id, _))) => {
                     format!("Nobody leads. Node {id} asks whether it would win an election.{but}")
                 }
-                None => format!("Nobody leads: an election begins when a timeout passes.{but}"),
+                (None, None) => {
+                    format!("Nobody leads: an election begins when a timeout passes.{but}")
+                }
             };
         };
         format!("Node {id} leads term {}.{}{but}", spell.term, self.lag(id))
+    }
+
+    /// The leader, with its term, if there is no room for it.
+    fn leader_beyond(&self, at: Instant) -> Option<(NodeId, Term)> {
+        let best = self.best(at)?;
+        Some((best.leader.filter(|id| !self.nodes.contains_key(id))?, best.term))
     }
 
     /// How far the followers are behind their leader, in a sentence.

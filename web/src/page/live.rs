@@ -26,8 +26,6 @@ pub(super) struct Attached {
     lines: VecMap<String, Line>,
     /// When it began, by the browser's clock.
     began_ms: f64,
-    /// Why a node turned the page away, if one did.
-    pub(super) refusal: String,
 }
 
 /// A connection to an address, or the wish for one.
@@ -37,6 +35,8 @@ struct Line {
     /// Who is there, if it was ever heard from.
     node: Option<NodeId>,
     tries: u32,
+    /// Why nothing is heard from there, in a sentence, if that is known.
+    trouble: String,
 }
 
 /// An open connection. It ends with this.
@@ -61,13 +61,13 @@ impl Attached {
     pub(super) fn new(door: Door, began_ms: f64) -> Self {
         let lines = [(door.address.clone(), Line::default())].into();
         let (live, door) = (Live::default(), Some(door));
-        Self { live, door, lines, began_ms, refusal: String::new() }
+        Self { live, door, lines, began_ms }
     }
 
     /// What was recorded, with nobody to listen to.
     pub(super) fn recorded(live: Live) -> Self {
         let lines = VecMap::new();
-        Self { live, door: None, lines, began_ms: 0.0, refusal: String::new() }
+        Self { live, door: None, lines, began_ms: 0.0 }
     }
 
     /// A moment of the browser's clock.
@@ -85,17 +85,26 @@ impl Attached {
         let Some(line) = self.lines.get_mut(address) else { return Vec::new() };
         match frame {
             Frame::Sighting(sighting) => {
-                (line.node, line.tries) = (Some(sighting.status.node), 0);
-                self.refusal.clear();
-                self.live.take_in(now, *sighting);
+                let node = sighting.status.node;
+                if let Err(why) = self.live.take_in(now, *sighting) {
+                    line.trouble = format!("{address} shows what cannot be: {why}.");
+                    return Vec::new();
+                }
+                (line.node, line.tries, line.trouble) = (Some(node), 0, String::new());
                 self.strangers()
             }
             Frame::Goodbye(error) => {
-                self.refusal = error.to_string();
+                line.trouble = format!("{address} turns this page away: {error}.");
                 Vec::new()
             }
             _ => Vec::new(),
         }
+    }
+
+    /// Why nothing is heard from an address, for the first of which that is known, or nothing.
+    pub(super) fn trouble(&self) -> &str {
+        let mut troubles = self.lines.values().map(|line| &*line.trouble);
+        troubles.find(|trouble| !trouble.is_empty()).unwrap_or_default()
     }
 
     /// The addresses of members to which there is no connection.
@@ -152,7 +161,13 @@ impl Page {
         let Some(attached) = &mut state.attached else { return Ok(()) };
         let line = attached.lines.get_mut(address).filter(|line| line.socket.is_none());
         let (Some(line), Some(door)) = (line, &attached.door) else { return Ok(()) };
-        let socket = WebSocket::new(&door.url(address))?;
+        let Ok(socket) = WebSocket::new(&door.url(address)) else {
+            line.trouble = format!(
+                "The browser refuses to connect to {address}: that is no address of a node, or wants wss."
+            );
+            drop(state);
+            return self.on_lost(address);
+        };
         socket.set_binary_type(BinaryType::Arraybuffer);
         let speaks = socket.clone();
         let on_open = Closure::<dyn FnMut(Event)>::new(move |_| report(greet(&speaks)));

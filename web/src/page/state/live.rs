@@ -192,16 +192,15 @@ impl State {
 
     pub(super) fn sentence(&self, scene: &Scene) -> String {
         let Some(attached) = &self.attached else { return narration::sentence(scene) };
-        match (scene.nodes.is_empty(), &*attached.refusal) {
-            (false, _) => attached.live.sentence(),
+        match (scene.nodes.is_empty(), attached.trouble()) {
+            (false, "") => attached.live.sentence(),
+            (false, trouble) => format!("{} {trouble}", attached.live.sentence()),
             (true, "") => format!(
                 "No node has answered at {} yet. A node answers pages that it or another node of its cluster \
                  serves.",
                 attached.address()
             ),
-            (true, refusal) => {
-                format!("{} turns this page away: {refusal}.", attached.address())
-            }
+            (true, trouble) => trouble.to_owned(),
         }
     }
 
