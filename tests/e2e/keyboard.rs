@@ -79,8 +79,7 @@ fn keys_alone_run_pause_step_and_scrub(page: &Page) {
     let events = || -> u64 { browser.attribute("body", "data-events").parse().expect("a number") };
     let played = events();
     browser.keys(&HOME.to_string());
-    tab_to(page, "[data-act=next-turn]");
-    browser.keys(&ENTER.to_string());
+    press(page, "[data-act=next-turn]");
     let (turn, hash) = (events(), page.hash());
     assert!(turn > 0);
     browser.keys(&format!("{RIGHT}{RIGHT}{LEFT}"));
@@ -109,8 +108,7 @@ fn keys_alone_pick_a_node_a_link_a_message_and_an_entry_and_command_them(page: &
     let browser = &page.browser;
     after(page, BUSY, 159);
     let press = |selector: &str| {
-        tab_to(page, selector);
-        browser.keys(&ENTER.to_string());
+        press(page, selector);
         assert_eq!(fault(page), "", "after {selector}");
     };
     press(".node[data-node='3']");
@@ -144,8 +142,7 @@ fn keys_alone_pick_a_node_a_link_a_message_and_an_entry_and_command_them(page: &
 fn keys_alone_write_and_see_it_commit(page: &Page) {
     let browser = &page.browser;
     page.open_led("/#v1.seed=2.nodes=3");
-    tab_to(page, ".panels [data-act='panel:client']");
-    browser.keys(&ENTER.to_string());
+    press(page, ".panels [data-act='panel:client']");
     tab_to(page, "#value");
     browser.keys(&format!("blue{ENTER}"));
     browser.wait_for("#requests li:first-child.done", ELECTION_MAX);
@@ -157,10 +154,7 @@ fn keys_alone_write_and_see_it_commit(page: &Page) {
 fn keys_alone_take_a_step_of_a_lesson(page: &Page) {
     let browser = &page.browser;
     page.open("/#v1.seed=2.nodes=3");
-    let press = |selector: &str| {
-        tab_to(page, selector);
-        browser.keys(&ENTER.to_string());
-    };
+    let press = |selector: &str| press(page, selector);
     press(".top [data-act=lessons]");
     press("[data-act='lesson:minority-leader']");
     page.full_speed();
@@ -180,10 +174,8 @@ fn keys_alone_take_a_step_of_a_lesson(page: &Page) {
 fn keys_alone_share_and_find_a_seed(page: &Page) {
     let browser = &page.browser;
     page.open("/#v1.seed=2.nodes=5");
-    tab_to(page, "#share > summary");
-    browser.keys(&ENTER.to_string());
-    tab_to(page, "#share [data-act=share]");
-    browser.keys(&ENTER.to_string());
+    press(page, "#share > summary");
+    press(page, "#share [data-act=share]");
     browser.wait_for_text("#sentence", "The address is a link", ELECTION_MAX);
     assert!(page.address().contains(&page.hash()));
     browser.keys(&ESCAPE.to_string());
@@ -198,8 +190,7 @@ fn keys_alone_share_and_find_a_seed(page: &Page) {
     tab_to(page, "#wanted");
     browser.keys("two n");
     assert_eq!(browser.script("return document.querySelector('#wanted').value"), "two-leaders");
-    tab_to(page, "#search");
-    browser.keys(&ENTER.to_string());
+    press(page, "#search");
     browser.wait_for("#hunt:not([open]) > summary:focus", ELECTION_MAX);
     assert_eq!(page.count(".node.leader"), 2);
 }
@@ -215,6 +206,12 @@ fn tab_to(page: &Page, selector: &str) {
         }
     }
     panic!("Tab never comes to {selector}");
+}
+
+/// Goes there and presses Enter.
+fn press(page: &Page, selector: &str) {
+    tab_to(page, selector);
+    page.browser.keys(&ENTER.to_string());
 }
 
 fn fault(page: &Page) -> String {
