@@ -69,7 +69,10 @@ impl Keys {
             table.remove(&key)
         } else {
             let existed = self.get(&key).is_some();
-            if existed {
+            if self.table.get(&key).is_none() {
+                // Nothing is left of keys that came and went, however many do.
+                self.beside.remove(&key);
+            } else if existed {
                 self.beside.insert(key, None);
             }
             existed
@@ -227,6 +230,18 @@ mod tests {
         set(&mut keys, 0..100, 3);
         assert_eq!((keys.beside.len(), keys.table.len()), (0, 100));
         assert!(keys.iter().all(|(_, record)| record.modified == Index(3)));
+    }
+
+    #[test]
+    fn keys_that_come_and_go_while_a_clone_is_held_leave_nothing() {
+        let mut keys = Keys::default();
+        set(&mut keys, 0..10, 1);
+        let clone = keys.clone();
+        for number in 0..1_000 {
+            set(&mut keys, number..number + 1, 2);
+            assert!(keys.delete(Key::new(&name(number))));
+        }
+        assert_eq!((keys.len(), keys.beside.len(), clone.len()), (0, 10, 10));
     }
 
     #[test]

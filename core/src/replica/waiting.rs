@@ -219,7 +219,7 @@ impl<K: Ord, V> Queue<K, V> {
 
     /// Adds what has a higher name than all before it.
     fn push(&mut self, name: K, value: V) {
-        debug_assert!(self.0.back().is_none_or(|(last, _)| *last < name), "names rise");
+        assert!(self.0.back().is_none_or(|(last, _)| *last < name), "names rise");
         self.0.push_back((name, value));
     }
 
