@@ -10,6 +10,9 @@ use std::thread::{Builder, JoinHandle};
 const NICE: i32 = 5;
 
 /// Starts one.
+///
+/// # Errors
+/// The system has no room for another thread.
 pub fn spawn<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> T + Send + 'static,

@@ -1,6 +1,7 @@
 //! Where things are on the stage: nodes on a ring, and between each two of them one lane per direction,
 //! so that what goes there never meets what comes back.
 
+use raft_sim::options::PLAYGROUND_NODES_MAX;
 use std::f64::consts::FRAC_1_SQRT_2;
 
 /// A place on the stage, or a direction if its length is 1.
@@ -50,8 +51,8 @@ pub struct Layout {
     reach: (f64, f64),
 }
 
-/// The most nodes there is room for.
-pub const NODES_MAX: usize = 9;
+/// The most nodes there is room for: those of a playground.
+pub const NODES_MAX: usize = PLAYGROUND_NODES_MAX as usize;
 
 /// What of a node's surroundings its second ring and its timer take up.
 const HALO: f64 = 16.0;
@@ -233,7 +234,7 @@ mod tests {
     #[test]
     fn every_node_stands_on_the_stage_and_clear_of_the_others() {
         for (narrow, aspect) in [(false, 0.1), (false, 0.7), (false, 2.0), (true, 0.7)] {
-            for nodes in 1..=9 {
+            for nodes in 1..=NODES_MAX {
                 let layout = Layout::new(nodes, narrow, aspect);
                 let room = layout.radius + HALO;
                 let places: Vec<Point> = (0..nodes).map(|place| layout.node(place)).collect();

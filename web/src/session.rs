@@ -3,9 +3,9 @@
 
 mod letters;
 
-use crate::layout;
 use crate::whatif::{self, WhatIf};
 use raft_core::time::Instant;
+use raft_sim::options::PLAYGROUND_NODES_MAX;
 use raft_sim::replay::Replay;
 use raft_sim::{Command, Options, Sim};
 
@@ -14,9 +14,6 @@ const COMMANDS_MAX: usize = 1_000;
 
 /// The longest link that is read, in bytes: [`COMMANDS_MAX`] of the longest commands fit.
 const LINK_BYTES_MAX: usize = 100_000;
-
-/// The most nodes a playground has.
-pub const NODES_MAX: u64 = layout::NODES_MAX as u64;
 
 /// A session from beginning to end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,7 +121,10 @@ impl Session {
         match field.split_once('=')? {
             ("seed", seed) => self.seed = seed.parse().ok()?,
             ("nodes", nodes) => {
-                let nodes = nodes.parse().ok().filter(|nodes| (1..=NODES_MAX).contains(nodes))?;
+                let nodes = nodes
+                    .parse()
+                    .ok()
+                    .filter(|nodes| (1..=PLAYGROUND_NODES_MAX).contains(nodes))?;
                 self.cluster = Cluster::Playground(nodes);
             }
             ("lease", percent) => {

@@ -7,7 +7,8 @@ use raft_core::sighting::{Collected, Sighting};
 use raft_core::time::Instant;
 use std::time::Duration;
 
-/// A node that has nothing new to show says so this often: who says nothing for longer is not well.
+/// A node that has nothing new to show says so this often: who says nothing for longer is not well. Real nodes
+/// do twice as often, because someone waits; in a recording each time is a line.
 const QUIET_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What was shown and not yet taken, and what is about to be.

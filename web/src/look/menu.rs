@@ -5,10 +5,11 @@ use crate::scene::group::Group;
 use crate::scene::inside::Picked;
 use crate::scene::menu::{Item, Menu};
 use crate::scene::{Link, Message, Node, Role, Scene, Standing};
-use crate::session::{NODES_MAX, print_commands};
+use crate::session::print_commands;
 use raft_core::id::NodeId;
 use raft_core::raft::membership::Goal;
 use raft_core::vec_map::VecSet;
+use raft_sim::options::PLAYGROUND_NODES_MAX;
 use raft_sim::{Command, Fate};
 use std::time::Duration;
 
@@ -63,7 +64,8 @@ pub(super) fn tries(run: &Run, scene: &Scene) -> Menu {
         )
     };
     let splits = scene.nodes.len() > 2 && scene.sides.is_empty();
-    let spare = run.sim().nodes().find(|node| !node.has_started() && node.id().0 <= NODES_MAX);
+    let spare =
+        run.sim().nodes().find(|node| !node.has_started() && node.id().0 <= PLAYGROUND_NODES_MAX);
     let add = spare.filter(|_| leader.is_some()).map(|node| node.id());
     let mut items = vec![
         Item {

@@ -23,11 +23,12 @@ use crate::link::Link;
 use crate::look::{self, ASPECT, View};
 use crate::run::Run;
 use crate::scene::{PauseWhen, Scene};
-use crate::session::{Cluster, NODES_MAX, Session};
+use crate::session::{Cluster, Session};
 use checks::Watch;
 use lesson::Learning;
 use raft_core::time::Instant;
 use raft_sim::Command;
+use raft_sim::options::PLAYGROUND_NODES_MAX;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{
     Document, Element, HtmlDetailsElement, HtmlElement, HtmlInputElement, HtmlSelectElement,
@@ -265,7 +266,7 @@ impl State {
     /// Begins the session that the form describes.
     pub(super) fn open_form(&mut self) -> Result<()> {
         let nodes: HtmlSelectElement = find(&self.root, "#nodes")?.dyn_into()?;
-        let nodes = nodes.value().parse().unwrap_or(5).clamp(1, NODES_MAX);
+        let nodes = nodes.value().parse().unwrap_or(5).clamp(1, PLAYGROUND_NODES_MAX);
         let seed = self.input("#seed")?.value();
         match seed.trim().parse() {
             Ok(seed) => self.begin(Session::new(seed, Cluster::Playground(nodes))),
