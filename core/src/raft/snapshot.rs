@@ -12,6 +12,11 @@ use crate::raft::{Raft, Role};
 use crate::seeded::{Bug, makes};
 use crate::time::Instant;
 
+/// A follower that has said nothing for so many election timeouts is away: a minute or so. It may be for days, and
+/// the leader does not let its log grow and keep a snapshot all the while. A shorter silence is that of a bad link
+/// or a busy disk, and a transfer is left to end.
+const AWAY_TIMEOUTS: u32 = 200;
+
 /// A piece of the newest snapshot that a follower waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChunkWanted {
@@ -80,11 +85,14 @@ impl Raft {
     }
 
     /// Whether some follower needs the newest snapshot: its next entry is compacted away, or the snapshot is
-    /// on its way.
+    /// on its way. One that is away needs none until it is back.
     pub fn is_sending_snapshot(&self) -> bool {
         let Role::Leader(leader) = &self.role else { return false };
+        let away = self.config.timing.election_timeout_max * AWAY_TIMEOUTS;
         let is_in_need = |follower: &Progress| {
-            follower.is_in_snapshot() || self.log.term_at(follower.next_index.prev()).is_none()
+            follower.heard_at.is_some_and(|at| self.now - at <= away)
+                && (follower.is_in_snapshot()
+                    || self.log.term_at(follower.next_index.prev()).is_none())
         };
         leader.followers.values().any(is_in_need)
     }
