@@ -15,11 +15,15 @@ use std::ops::Bound;
 /// How many records lie in one piece of memory. A table grows by a piece, and never moves what it has.
 const CHUNK_SLOTS: usize = 256;
 
+/// How many parts the index has. Each grows by itself, in a moment: all of a large index at once would
+/// keep clients waiting.
+const PARTS: usize = 64;
+
 /// A map from keys to records.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Table {
     order: BTreeMap<Key, u32>,
-    index: HashTable<Place>,
+    index: Box<[HashTable<Place>; PARTS]>,
     hasher: DefaultHashBuilder,
     chunks: Vec<Vec<Slot>>,
     /// Slots that deleted keys left.
@@ -36,16 +40,30 @@ struct Place {
 
 type Slot = Option<(Key, Record)>;
 
+impl Default for Table {
+    fn default() -> Self {
+        Self {
+            order: BTreeMap::new(),
+            index: Box::new(std::array::from_fn(|_| HashTable::new())),
+            hasher: DefaultHashBuilder::default(),
+            chunks: Vec::new(),
+            free: Vec::new(),
+        }
+    }
+}
+
 impl Table {
     pub(crate) fn get(&self, key: &Key) -> Option<&Record> {
         let (hash, chunks) = (self.hash(key), &self.chunks);
-        let place = self.index.find(spread(hash), |place| is_at(chunks, place, hash, key))?;
+        let place =
+            self.index[part(hash)].find(spread(hash), |place| is_at(chunks, place, hash, key))?;
         self.record(place.slot)
     }
 
     pub(crate) fn get_mut(&mut self, key: &Key) -> Option<&mut Record> {
         let (hash, chunks) = (self.hash(key), &mut self.chunks);
-        let place = self.index.find(spread(hash), |place| is_at(chunks, place, hash, key))?;
+        let place =
+            self.index[part(hash)].find(spread(hash), |place| is_at(chunks, place, hash, key))?;
         let slot =
             &mut chunks[place.slot as usize / CHUNK_SLOTS][place.slot as usize % CHUNK_SLOTS];
         slot.as_mut().map(|(_, record)| record)
@@ -66,7 +84,8 @@ impl Table {
             }
             None => self.add_slot(content),
         };
-        self.index.insert_unique(spread(hash), Place { hash, slot }, |place| spread(place.hash));
+        let place = Place { hash, slot };
+        self.index[part(hash)].insert_unique(spread(hash), place, |place| spread(place.hash));
         self.order.insert(key, slot);
     }
 
@@ -86,7 +105,7 @@ impl Table {
     pub(crate) fn remove(&mut self, key: &Key) -> bool {
         let Some(slot) = self.order.remove(key) else { return false };
         let hash = self.hash(key);
-        let entry = self.index.find_entry(spread(hash), |place| place.slot == slot);
+        let entry = self.index[part(hash)].find_entry(spread(hash), |place| place.slot == slot);
         entry.expect("a key in order is in the index").remove();
         self.chunks[slot as usize / CHUNK_SLOTS][slot as usize % CHUNK_SLOTS] = None;
         self.free.push(slot);
@@ -124,9 +143,15 @@ fn is_at(chunks: &[Vec<Slot>], place: &Place, hash: u32, key: &Key) -> bool {
     place.hash == hash && slot.as_ref().is_some_and(|(there, _)| there == key)
 }
 
-/// A hash as the index wants it, which looks at the low bits and at the highest.
+/// The part of the index for a hash.
+fn part(hash: u32) -> usize {
+    hash as usize / (u32::MAX as usize / PARTS + 1)
+}
+
+/// A hash as a part of the index wants it, which looks at the low bits and at the highest. The product's
+/// highest bits come of all of the hash: those of the hash itself are the same all over the part.
 fn spread(hash: u32) -> u64 {
-    u64::from(hash) << 32 | u64::from(hash)
+    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 #[cfg(test)]
